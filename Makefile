@@ -1,0 +1,57 @@
+# lab: start the course · test: everything CI checks · build: make the notebooks from solutions/*.py
+# models: fetch and convert the pretrained models · clean: take away what make has made
+# Each target first makes what it needs; a second run is quick.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+NBVAL := -n 2 --dist loadfile --nbval-current-env --nbval-cell-timeout=180
+
+SOURCES := $(wildcard solutions/*.py)
+SOLUTIONS := $(SOURCES:.py=.ipynb)
+
+.PHONY: lab test variants build models clean
+
+lab: $(VENV)/learner models
+	$(BIN)/jupyter lab --notebook-dir=notebooks 00_start_here.ipynb
+
+test: $(VENV)/author models
+	$(BIN)/ruff check .
+	$(PYTEST) tests
+	COURSE_STRICT=1 $(PYTEST) $(NBVAL) --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg solutions
+	$(PYTEST) $(NBVAL) --nbval-lax notebooks
+
+# The strict run once more on one thread and on older processors (not part of test: it takes long).
+variants: $(VENV)/author models
+	for set in OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2; do \
+	  echo "== $$set"; env $$set COURSE_STRICT=1 $(PYTEST) $(NBVAL) --nbval \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg solutions || exit 1; done
+
+build: $(SOLUTIONS)
+
+# jupytext keeps cell ids and outputs of the notebook that is there: never delete it first.
+solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
+	$(BIN)/python -m utils.models
+	$(BIN)/jupytext --quiet --to ipynb --update $<
+	COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=300 $@
+	$(BIN)/nbstripout --keep-output --keep-count --keep-id $@
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --config solutions/learner_edition.json \
+	  --output-dir notebooks $@
+
+models: $(VENV)/learner
+	$(BIN)/python -m utils.models
+
+$(VENV)/learner: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -r requirements.txt
+	$(BIN)/pip install --no-deps -e .
+	touch $@
+
+$(VENV)/author: requirements-author.txt $(VENV)/learner
+	$(BIN)/pip install -r requirements-author.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

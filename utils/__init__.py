@@ -1,0 +1,1 @@
+"""Helpers shared by all lessons: models, plots, checks. Nothing that a lesson teaches is here."""

@@ -1,0 +1,121 @@
+"""Checks: each lesson's exercises, and what can be asked about them.
+
+`judge` and `catalogue` are for tests and for whoever grades; `hint` and `progress` for learners.
+"""
+
+import importlib
+import pkgutil
+from html import escape
+
+from utils.checks import store
+from utils.checks.engine import CheckFailed, Exercise, Lesson, Outcome, outcome_panel
+from utils.checks.panel import Panel, show
+
+__all__ = ["CheckFailed", "Outcome", "catalogue", "hint", "judge", "lessons", "preview", "progress"]
+
+_hints_shown: dict[str, int] = {}
+
+
+def _modules() -> list:
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("lesson"))
+    return [importlib.import_module(f"utils.checks.{name}") for name in names]
+
+
+def lessons() -> list[Lesson]:
+    """Every lesson of the course, in order."""
+    return [module.LESSON for module in _modules()]
+
+
+def catalogue() -> list[Exercise]:
+    """Every exercise in the order of the course, with its key, number, oracle and mistakes."""
+    found = [e for module in _modules() for e in vars(module).values() if isinstance(e, Exercise)]
+    return sorted(found, key=lambda e: [int(part) for part in e.number.split(".")])
+
+
+def _find(name: str) -> Exercise:
+    """The exercise with this key ("01.attention") or number ("1.3").
+
+    Raises:
+        KeyError: there is none; the message lists those there are.
+    """
+    exercises = catalogue()
+    for exercise in exercises:
+        if name in (exercise.key, exercise.number):
+            return exercise
+    known = ", ".join(f"{e.number} ({e.key})" for e in exercises)
+    raise KeyError(f"There is no exercise {name!r}. There are: {known}.")
+
+
+def judge(key: str, answer: object) -> Outcome:
+    """What the check of an exercise says of an answer: silent, and nothing is kept.
+
+    Args:
+        key: "01.attention", or the number "1.3".
+        answer: a function or class.
+
+    Raises:
+        KeyError: no exercise has this key.
+    """
+    return _find(key).judge(answer)
+
+
+def preview(key: str, answer: object) -> None:
+    """Show what the check would say of an answer; nothing is kept and strict mode is not asked."""
+    exercise = _find(key)
+    show(outcome_panel(exercise, exercise.judge(answer)))
+
+
+def hint(number: str) -> None:
+    """Show the next hint for an exercise ("1.3"); after the last, begin again."""
+    try:
+        exercise = _find(str(number))
+    except KeyError as error:
+        show(Panel("hint", "No such exercise", error.args[0]))
+        return
+    shown = _hints_shown.get(exercise.key, 0) % len(exercise.hints)
+    _hints_shown[exercise.key] = shown + 1
+    title = f"{exercise.number} {exercise.name}: hint {shown + 1} of {len(exercise.hints)}"
+    show(Panel("hint", title, exercise.hints[shown]))
+
+
+class Progress:
+    """The way through the course, as a table in a notebook and as lines of text elsewhere."""
+
+    _SYMBOL = {"right": "✓", "wrong": "◐", "raised": "◐"}
+
+    def __init__(self) -> None:
+        best = store.results()
+        self.rows = []
+        for lesson in lessons():
+            own = [e for e in catalogue() if e.lesson == lesson.number]
+            marks = [(e, self._SYMBOL.get(best.get(e.key, ""), "○")) for e in own]
+            self.rows.append((lesson, marks))
+
+    def __repr__(self) -> str:
+        lines = ["✓ right   ◐ tried   ○ not yet"]
+        for lesson, marks in self.rows:
+            symbols = "".join(symbol for _, symbol in marks)
+            done = f"{symbols.count('✓')}/{len(marks)}"
+            lines.append(f"{lesson.number}  {lesson.title:<36} {symbols:<10} {done}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for lesson, marks in self.rows:
+            cells = " ".join(
+                f'<span title="{e.number} {escape(e.name)}">{symbol} {escape(e.name)}</span>'
+                for e, symbol in marks
+            )
+            done = sum(symbol == "✓" for _, symbol in marks)
+            rows.append(
+                f'<tr><td style="text-align:left"><a href="{lesson.notebook}.ipynb">'
+                f"{lesson.number} {escape(lesson.title)}</a></td>"
+                f'<td style="text-align:left">{cells}</td><td>{done}/{len(marks)}</td></tr>'
+            )
+        head = "<tr><th>Lesson</th><th>✓ right &nbsp; ◐ tried &nbsp; ○ not yet</th><th></th></tr>"
+        return f"<table>{head}{''.join(rows)}</table>"
+
+
+def progress() -> Progress:
+    """The way through the course: what is right, what was tried, what is still to come."""
+    return Progress()

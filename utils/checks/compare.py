@@ -1,0 +1,138 @@
+"""Say whether two results are the same, and if not, where they first differ."""
+
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_KIND = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}
+
+
+@dataclass(frozen=True)
+class Raised:
+    """Stands for a result when the call raised: two are the same if the type of error is."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Numbers are the same if |got - expected| <= absolute + relative * |expected|."""
+
+    absolute: float = 1e-6
+    relative: float = 1e-5
+
+
+def is_tensor(value: Any) -> bool:
+    """True for a torch tensor (without importing torch)."""
+    return type(value).__module__.split(".")[0] == "torch" and hasattr(value, "detach")
+
+
+def as_array(value: Any) -> np.ndarray | None:
+    """A NumPy array for an array, a tensor or a number; None for anything else."""
+    if is_tensor(value):
+        value = value.detach().cpu()
+        return value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
+    if isinstance(value, np.ndarray | np.generic | numbers.Number):
+        return np.asarray(value)
+    return None
+
+
+def show(value: Any, limit: int = 12) -> str:
+    """A short text for a value: the numbers where there are few, else type, shape and dtype."""
+    array = as_array(value)
+    if array is None:
+        text = repr(value)
+        return text if len(text) <= 200 else text[:197] + "..."
+    if array.ndim == 0:
+        return f"{array.item():.6g}" if array.dtype.kind == "f" else str(array.item())
+    if array.size > limit:
+        return f"{type(value).__name__} of shape {array.shape}, dtype {array.dtype}"
+    return np.array2string(array, precision=4, suppress_small=True, separator=", ")
+
+
+def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
+    """Describe the first difference between a result and the expected one.
+
+    Args:
+        got: what an answer returned.
+        expected: what the oracle returned: number, string, array, tensor, or a list, tuple or
+            dict of these.
+        tolerance: how far numbers may be apart.
+
+    Returns:
+        None if they are the same, otherwise a sentence. NaN equals NaN; a float may stand for an
+        equal integer's place but not the other way round; bool is neither.
+    """
+    if isinstance(expected, Raised) or isinstance(got, Raised):
+        both = isinstance(expected, Raised) and isinstance(got, Raised)
+        if both and type(got.error) is type(expected.error):
+            return None
+        return f"expected {expected!r}, got {got!r}"
+    if isinstance(expected, dict):
+        if not isinstance(got, dict) or set(got) != set(expected):
+            return f"expected a dict with {sorted(expected)}, got {show(got)}"
+        pairs = [(f"[{key!r}]", got[key], expected[key]) for key in expected]
+        return _first(pairs, tolerance)
+    if isinstance(expected, list | tuple):
+        if not isinstance(got, list | tuple) or len(got) != len(expected):
+            return f"expected {show(expected)}, got {show(got)}"
+        pairs = [(f"[{i}]", g, e) for i, (g, e) in enumerate(zip(got, expected, strict=True))]
+        return _first(pairs, tolerance)
+    wanted, found = as_array(expected), as_array(got)
+    if wanted is None:
+        same = type(got) is type(expected) and got == expected
+        return None if same else f"expected {show(expected)}, got {show(got)}"
+    if found is None or (is_tensor(expected) and not is_tensor(got)):
+        return f"expected a {type(expected).__name__}, got a {type(got).__name__}: {show(got)}"
+    return _array_difference(found, wanted, tolerance)
+
+
+def largest_difference(got: Any, expected: Any) -> float:
+    """The largest |got - expected| over all numbers (0.0 where there are none)."""
+    if isinstance(expected, dict):
+        return max((largest_difference(got[k], expected[k]) for k in expected), default=0.0)
+    if isinstance(expected, list | tuple):
+        pairs = zip(got, expected, strict=True)
+        return max((largest_difference(g, e) for g, e in pairs), default=0.0)
+    wanted, found = as_array(expected), as_array(got)
+    if wanted is None or found is None or wanted.size == 0 or wanted.dtype.kind not in "fiu":
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(found.astype(np.float64) - wanted.astype(np.float64))
+    return float(np.nanmax(np.where(np.isfinite(gap), gap, 0.0)))
+
+
+def _first(pairs: list[tuple[str, Any, Any]], tolerance: Tolerance) -> str | None:
+    for where, got, expected in pairs:
+        said = difference(got, expected, tolerance)
+        if said:
+            return f"at {where}: {said}"
+    return None
+
+
+def _array_difference(got: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> str | None:
+    if got.shape != expected.shape:
+        return f"expected shape {expected.shape}, got shape {got.shape}"
+    kinds = _KIND.get(got.dtype.kind, "other"), _KIND.get(expected.dtype.kind, "other")
+    if kinds[0] != kinds[1] and kinds != ("integer", "float"):
+        return f"expected {kinds[1]} numbers (dtype {expected.dtype}), got dtype {got.dtype}"
+    if expected.dtype.kind not in "fc":
+        wrong = got != expected
+    else:
+        with np.errstate(invalid="ignore"):
+            close = np.isclose(
+                got, expected, tolerance.relative, tolerance.absolute, equal_nan=True
+            )
+        wrong = ~close
+    if not wrong.any():
+        return None
+    first = np.unravel_index(np.argmax(wrong), wrong.shape)
+    if not first:
+        return f"expected {show(expected)}, got {show(got)}"
+    where = ", ".join(str(i) for i in first)
+    said = f"entry [{where}]: expected {show(expected[first])}, got {show(got[first])}"
+    if expected.size <= 12:
+        said += f"\nexpected {show(expected)}\ngot      {show(got)}"
+    return said

@@ -1,0 +1,352 @@
+"""What a check does with an answer: judge it, name its mistake, show the outcome.
+
+An exercise is data: an oracle that the world trusts, inputs on which it is compared, and a bank of
+mistakes, each a wrong implementation with the hint that it deserves. An answer that fails is
+compared with every wrong implementation; the one that it equals names the mistake.
+"""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from utils.checks import panel, store
+from utils.checks.compare import (
+    Raised,
+    Tolerance,
+    as_array,
+    difference,
+    is_tensor,
+    largest_difference,
+    show,
+)
+from utils.checks.sandbox import TooSlow, call_with_limit, learners_line, quiet
+
+Status = Literal["right", "not_written", "wrong", "raised"]
+
+
+class CheckFailed(AssertionError):
+    """Raised instead of going on when `COURSE_STRICT=1` and an answer is not right."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes:
+        status: right, not_written, wrong or raised.
+        mistake: the name of the mistake, where it is a known one.
+        message: one or two sentences for the learner; `code` stands in backticks.
+        evidence: preformatted lines: the smallest case that differs, or the learner's own line.
+    """
+
+    status: Status
+    mistake: str | None = None
+    message: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that learners make: its name, the hint it deserves, and code that makes it."""
+
+    name: str
+    hint: str
+    mutant: Callable
+
+
+class Case:
+    """One call that an answer is tried on: `Case(q, k, label="square")`."""
+
+    def __init__(self, *args: Any, label: str = "", **kwargs: Any) -> None:
+        self.args, self.kwargs, self.label = args, kwargs, label
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the course's map says of a lesson; one in each `lessonNN` module."""
+
+    number: str
+    title: str
+    notebook: str
+
+
+def call(answer: Callable, *args: Any, **kwargs: Any) -> Any:
+    """The default probe: call the answer."""
+    return answer(*args, **kwargs)
+
+
+@dataclass(eq=False)
+class Exercise:
+    """One exercise and its check. Calling it with an answer is what the learner's cell does.
+
+    Attributes:
+        number: as in the notebook: lesson, dot, place ("1.3").
+        name: what the learner writes; with the lesson's number the key ("01.attention").
+        oracle: the trusted implementation, with the signature of the answer. It stands in for
+            an answer that is not right, so that the notebook runs on.
+        compared_with: how the oracle is called in a message.
+        cases: makes the inputs afresh; the first is the plain one on which every mistake that
+            can be seen there is told from every other.
+        mistakes: the bank.
+        hints: shown one at a time by `hint`.
+        probe: turns an answer and a case into something to compare (default: the call).
+        tolerance: how far numbers may be apart.
+        seconds: the time that an answer may take over all cases.
+    """
+
+    number: str
+    name: str
+    oracle: Callable
+    compared_with: str
+    cases: Callable[[], Sequence[Case]]
+    mistakes: Sequence[Mistake]
+    hints: Sequence[str]
+    probe: Callable = call
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    seconds: float = 10.0
+
+    @property
+    def lesson(self) -> str:
+        """The lesson's number with two digits."""
+        return f"{int(self.number.split('.')[0]):02d}"
+
+    @property
+    def key(self) -> str:
+        """The name under which `judge` finds this exercise."""
+        return f"{self.lesson}.{self.name}"
+
+    def __call__(self, answer: Any) -> Any:
+        """Show what the check says of an answer.
+
+        Args:
+            answer: the function or class that the learner wrote.
+
+        Returns:
+            The answer itself if it is right, otherwise the oracle, so that the lesson goes on.
+
+        Raises:
+            CheckFailed: the answer is not right and `COURSE_STRICT=1`.
+        """
+        if answer is self.oracle:
+            outcome = Outcome(
+                "not_written",
+                message=f"`{self.name}` is the course's stand-in from an earlier check, not your "
+                "answer. Run the cell with your answer again, then this one.",
+            )
+        else:
+            outcome = self.judge(answer)
+        strict = os.environ.get("COURSE_STRICT") == "1"
+        panel.show(outcome_panel(self, outcome))
+        if strict and outcome.status != "right":
+            raise CheckFailed(f"{self.key}: {outcome.status}. {outcome.message}")
+        if not strict and outcome.status != "not_written":
+            store.record(self.key, outcome.status, outcome.mistake, _source(answer))
+        return answer if outcome.status == "right" else self.oracle
+
+    def judge(self, answer: Any) -> Outcome:
+        """What the check says of an answer, without showing or keeping it."""
+        if not callable(answer):
+            return Outcome(
+                "wrong",
+                "not_callable",
+                f"The check wants `{self.name}` itself, and got a {type(answer).__name__}. "
+                f"Pass the name without brackets or arguments.",
+            )
+        observed = self._observe(answer)
+        return observed if isinstance(observed, Outcome) else self._verdict(observed)
+
+    @functools.cached_property
+    def expected(self) -> list[Any]:
+        """The oracle's result for each case."""
+        return self._results(self.oracle)
+
+    def _results(self, implementation: Callable) -> list[Any]:
+        """A trusted implementation's result, or what it raised, for each case."""
+        results = []
+        with quiet():
+            for case in self.cases():
+                try:
+                    results.append(self.probe(implementation, *case.args, **case.kwargs))
+                except Exception as error:
+                    results.append(Raised(error))
+        return results
+
+    def _observe(self, answer: Callable) -> list[Any] | Outcome:
+        """The answer's result for each case, or an outcome that needs no comparison."""
+        cases, results = self.cases(), []
+
+        def run() -> None:
+            for case in cases:
+                try:
+                    results.append(self.probe(answer, *case.args, **case.kwargs))
+                except NotImplementedError:
+                    raise
+                except Exception as error:
+                    results.append(Raised(error))
+
+        with quiet() as printed:
+            try:
+                call_with_limit(run, self.seconds)
+            except NotImplementedError:
+                return Outcome("not_written", message="Not written yet.")
+            except TooSlow:
+                return Outcome(
+                    "wrong",
+                    "too_slow",
+                    f"It had not returned after {self.seconds:.0f} seconds and was stopped. "
+                    "Is there a loop whose condition never becomes false?",
+                    f"calling {self.describe(len(results))}",
+                )
+            except BaseException as error:
+                return Outcome(
+                    "raised", message="It left the notebook.", evidence=learners_line(error)
+                )
+        return self._manners(results, cases, printed.getvalue()) or results
+
+    def _manners(self, results: list[Any], cases: Sequence[Case], printed: str) -> Outcome | None:
+        """Mistakes that can be made in any exercise: returning nothing, harming the inputs."""
+        if all(r is None for r in results) and any(e is not None for e in self.expected):
+            if printed.strip():
+                said = "It prints its result and returns `None`. Write `return` where it prints."
+                return Outcome("wrong", "prints", said, f"it printed: {printed.strip()[:120]}")
+            return Outcome("wrong", "returns_none", "It returns `None`: is the `return` missing?")
+        exact = Tolerance(0.0, 0.0)
+        for case, fresh in zip(cases, self.cases(), strict=True):
+            if not _comparable(fresh):
+                continue
+            if difference([*case.args, case.kwargs], [*fresh.args, fresh.kwargs], exact):
+                return Outcome(
+                    "wrong",
+                    "changes_input",
+                    "It changes the array that it was given: whoever called it would find other "
+                    "numbers afterwards. Work on a copy: `x = x - m` in place of `x -= m`.",
+                )
+        return None
+
+    def _verdict(self, results: list[Any]) -> Outcome:
+        """Compare an answer's results with the oracle's, then with each mutant's."""
+        differences = self._differences(results, self.expected)
+        wrong = [i for i, said in enumerate(differences) if said]
+        if not wrong:
+            return Outcome("right", message=self._right(results))
+        if all(isinstance(results[i], Raised) for i in range(len(results))):
+            return self._raised(results, 0)
+        named = self._name_mistake(results, wrong)
+        if named:
+            return named
+        first_raised = next((i for i in wrong if isinstance(results[i], Raised)), None)
+        if first_raised is not None:
+            return self._raised(results, first_raised)
+        shown = min(wrong, key=lambda i: _size(self.cases()[i]))
+        return Outcome(
+            "wrong",
+            message="The result differs from "
+            f"{self.compared_with} ({len(wrong)} of {len(results)} inputs). "
+            "The smallest that differs:",
+            evidence=f"{self.describe(shown)}\n{differences[shown]}",
+        )
+
+    def _right(self, results: list[Any]) -> str:
+        largest = largest_difference(results, self.expected)
+        found = f"max difference {largest:.0e}" if largest else "identical"
+        said = f"Compared with {self.compared_with} on {len(results)} inputs: {found}."
+        if any(
+            is_tensor(r) and not is_tensor(e) for r, e in zip(results, self.expected, strict=True)
+        ):
+            said += " It returns a torch tensor; the lesson goes on in NumPy: `.numpy()` makes one."
+        return said
+
+    def _raised(self, results: list[Any], index: int) -> Outcome:
+        return Outcome(
+            "raised",
+            message=f"It stops with an error when it is called as {self.describe(index)}.",
+            evidence=learners_line(results[index].error),
+        )
+
+    def _name_mistake(self, results: list[Any], wrong: list[int]) -> Outcome | None:
+        """The mistake whose mutant the answer equals: everywhere, or on part of what is wrong."""
+        telling = [i for i in wrong if not isinstance(results[i], Raised)]
+        partly: dict[str, list[int]] = {}
+        for mistake in self.mistakes:
+            theirs = self._mutant_results[mistake.name]
+            agrees = [said is None for said in self._differences(results, theirs)]
+            if all(agrees) and telling:
+                return Outcome("wrong", mistake.name, mistake.hint)
+            partly[mistake.name] = [i for i in telling if agrees[i]]
+            if 0 in telling and not agrees[0]:  # on the plain inputs it is something else
+                partly[mistake.name] = []
+        best = max(partly, key=lambda name: len(partly[name]), default=None)
+        if best is None or not partly[best]:
+            return None
+        if sum(len(cases) == len(partly[best]) for cases in partly.values()) > 1:
+            return None
+        hint = next(m.hint for m in self.mistakes if m.name == best)
+        return Outcome(
+            "wrong", best, f"{hint} Mend this first: something else is not right either."
+        )
+
+    @functools.cached_property
+    def _mutant_results(self) -> dict[str, list[Any]]:
+        return {mistake.name: self._results(mistake.mutant) for mistake in self.mistakes}
+
+    def _differences(self, got: list[Any], expected: list[Any]) -> list[str | None]:
+        pairs = zip(got, expected, strict=True)
+        return [difference(g, e, self.tolerance) for g, e in pairs]
+
+    def describe(self, index: int) -> str:
+        """How case number `index` calls the answer, with small inputs written out."""
+        case = self.cases()[index]
+        if case.label:
+            return case.label
+        names = [*inspect.signature(self.oracle).parameters]
+        given = [*zip(names, case.args, strict=False), *case.kwargs.items()]
+        return f"{self.name}(" + ", ".join(f"{name}={show(value)}" for name, value in given) + ")"
+
+
+def outcome_panel(exercise: Exercise, outcome: Outcome) -> panel.Panel:
+    """The panel that shows an outcome."""
+    title = {
+        "right": "right",
+        "not_written": "not written yet",
+        "wrong": "not right yet",
+        "raised": "stops with an error",
+    }[outcome.status]
+    if outcome.status == "wrong" and outcome.mistake:
+        title += f": {outcome.mistake.replace('_', ' ')}"
+    message = outcome.message if outcome.message != "Not written yet." else ""
+    if outcome.status == "not_written":
+        message = message or "The lesson goes on with the course's own version until you write it."
+    if outcome.status in ("wrong", "raised"):
+        message += f' (`checks.hint("{exercise.number}")` gives a hint.)'
+    return panel.Panel(
+        tone=outcome.status,
+        title=f"{exercise.number} {exercise.name}: {title}",
+        message=message.strip(),
+        evidence=outcome.evidence,
+    )
+
+
+def _source(answer: Any) -> str:
+    """The answer's source code, kept with the result so that it cannot be lost."""
+    try:
+        return inspect.getsource(answer)
+    except (OSError, TypeError):
+        return ""
+
+
+def _comparable(case: Case) -> bool:
+    """True if every input is data, so that a change in it can be seen."""
+    values = [*case.args, *case.kwargs.values()]
+    return all(as_array(v) is not None or isinstance(v, str | list | tuple | dict) for v in values)
+
+
+def _size(case: Case) -> int:
+    """How many numbers a case hands over (to find the smallest)."""
+    total = 0
+    for value in [*case.args, *case.kwargs.values()]:
+        array = as_array(value)
+        total += array.size if array is not None else len(str(value))
+    return total

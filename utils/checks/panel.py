@@ -1,0 +1,63 @@
+"""How an outcome looks: a small panel in a notebook, the same words as plain text elsewhere."""
+
+import html
+import re
+from dataclasses import dataclass
+
+_TONES = {  # symbol, colour of the edge (seen on light and dark, and by colour-blind readers)
+    "right": ("✓", "#009e73"),
+    "not_written": ("○", "#8a8a8a"),
+    "wrong": ("✗", "#d55e00"),
+    "raised": ("!", "#d55e00"),
+    "hint": ("?", "#0072b2"),
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A title, a message with `code` in backticks, and preformatted evidence.
+
+    Attributes:
+        tone: right, not_written, wrong, raised or hint.
+    """
+
+    tone: str
+    title: str
+    message: str = ""
+    evidence: str = ""
+
+    def __repr__(self) -> str:
+        lines = [f"{_TONES[self.tone][0]} {self.title}"]
+        lines += [f"  {line}" for line in self.message.splitlines()]
+        lines += [f"    {line}" for line in self.evidence.splitlines()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        symbol, colour = _TONES[self.tone]
+        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message, quote=False))
+        parts = [f"<strong>{symbol} {html.escape(self.title, quote=False)}</strong>"]
+        if message:
+            parts.append(f'<div style="margin-top:4px">{message}</div>')
+        if self.evidence:
+            parts.append(
+                '<pre style="margin:6px 0 0;padding:0;background:none;color:inherit;'
+                f'white-space:pre-wrap">{html.escape(self.evidence, quote=False)}</pre>'
+            )
+        return (
+            f'<div role="status" style="border-left:5px solid {colour};padding:6px 12px;'
+            f'margin:4px 0;max-width:46em;line-height:1.45">{"".join(parts)}</div>'
+        )
+
+
+def show(thing: object) -> None:
+    """Display in a notebook, print elsewhere."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        get_ipython = None
+    if get_ipython and get_ipython():
+        from IPython.display import display
+
+        display(thing)
+    else:
+        print(repr(thing))

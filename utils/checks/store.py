@@ -1,0 +1,65 @@
+"""What the learner has done so far: one line of JSON for each check, in a file that only grows.
+
+A crash can damage no more than the line being written, and nothing written before is touched.
+The file also keeps the source of each answer: it is found there if a notebook is lost.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_data_dir
+
+from utils.checks.panel import Panel, show
+
+_said = set()
+
+
+def folder() -> Path:
+    """The learner's data folder: `COURSE_HOME`, or the place that the system has for it."""
+    chosen = os.environ.get("COURSE_HOME")
+    return Path(chosen).expanduser() if chosen else Path(user_data_dir("attention-course", False))
+
+
+def record(key: str, status: str, mistake: str | None, source: str) -> None:
+    """Add one result. Where the folder cannot be written, say so once and go on."""
+    line = {"key": key, "status": status, "mistake": mistake, "source": source}
+    line["time"] = time.strftime("%Y-%m-%dT%H:%M:%S")
+    path = folder() / "progress.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=5), open(path, "ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a crash cut the last line short: start a new one
+                    file.write(b"\n")
+            file.write(json.dumps(line).encode() + b"\n")
+    except (OSError, Timeout) as error:
+        if path not in _said:
+            _said.add(path)
+            text = f"Your progress could not be kept in {path.parent} ({error}). "
+            text += "The check itself worked. Set COURSE_HOME to a folder that you may write to."
+            show(Panel("hint", "Progress not kept", text))
+
+
+def results() -> dict[str, str]:
+    """The best status so far of each exercise that was tried: key -> "right", "wrong", "raised".
+
+    Lines that cannot be read are passed over.
+    """
+    best: dict[str, str] = {}
+    try:
+        lines = (folder() / "progress.jsonl").read_bytes().splitlines()
+    except OSError:
+        return best
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            key, status = entry["key"], entry["status"]
+        except (ValueError, TypeError, KeyError):
+            continue
+        if best.get(key) != "right":
+            best[key] = status
+    return best
