@@ -1,0 +1,117 @@
+"""Figures: one palette, one size, one way to show them with a sentence of alt text."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+
+# Okabe and Ito's palette: told apart by colour-blind readers (Okabe & Ito 2008, "Color Universal
+# Design").
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+SKY, PINK, YELLOW, BLACK, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#000000", "#8a8a8a"
+PALETTE = [BLUE, ORANGE, GREEN, RED, PINK, SKY, BLACK]
+WIDTH = 8.0  # inches: the width of a notebook's output
+
+mpl.rcParams.update(
+    {
+        "axes.prop_cycle": mpl.cycler(color=PALETTE),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "figure.dpi": 110,
+        "figure.constrained_layout.use": True,
+        "font.size": 10,
+        "image.cmap": "Blues",
+        "legend.frameon": False,
+        "lines.linewidth": 2,
+    }
+)
+
+
+def figure(
+    columns: int = 1, height: float = 3.0, rows: int = 1, **kwargs: object
+) -> tuple[plt.Figure, np.ndarray | plt.Axes]:
+    """A figure as wide as the notebook.
+
+    Args:
+        columns, rows: how many axes.
+        height: in inches, for the whole figure.
+        **kwargs: for `plt.subplots`.
+
+    Returns:
+        The figure, and its axes (one, or an array of them).
+    """
+    return plt.subplots(rows, columns, figsize=(WIDTH, height), **kwargs)
+
+
+class _Picture:
+    """A finished figure as an image that a screen reader can read out."""
+
+    def __init__(self, png: bytes, alt: str) -> None:
+        self.png, self.alt = png, alt
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.png).decode()
+        # JupyterLab gives a plain PNG output no alt text, so the image is an HTML element.
+        return (
+            f'<img alt="{escape(self.alt)}" style="max-width:100%;background:white" '
+            f'src="data:image/png;base64,{data}">'
+        )
+
+
+def show(fig: plt.Figure, alt: str) -> None:
+    """Show a figure and close it.
+
+    Args:
+        fig: the figure.
+        alt: one sentence that says what the figure shows, for whoever cannot see it.
+    """
+    from IPython.display import display
+
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
+    plt.close(fig)
+    display(_Picture(buffer.getvalue(), alt))
+
+
+def heatmap(
+    ax: plt.Axes,
+    table: np.ndarray,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+    digits: int | None = 2,
+) -> None:
+    """Draw a table of numbers as coloured cells with the numbers in them.
+
+    Args:
+        ax: where.
+        table: `(R, C)` numbers.
+        rows, columns: labels, as many as there are rows and columns, or none.
+        title: above the table.
+        limits: values of the palest and the darkest colour (default: the table's own).
+        digits: after the point; None leaves the numbers out.
+    """
+    table = np.asarray(table)
+    low, high = limits or (table.min(), table.max())
+    ax.imshow(table, vmin=low, vmax=high, aspect="auto")
+    ax.set_xticks(range(len(columns)), columns, rotation=45 if len(columns) > 4 else 0)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_title(title)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    if digits is None:
+        return
+    for (i, j), value in np.ndenumerate(table):
+        dark = value > low + 0.55 * (high - low)
+        text = f"{value:.{digits}f}"
+        ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black", size=9)
