@@ -33,10 +33,11 @@ build: $(SOLUTIONS)
 # jupytext keeps cell ids and outputs of the notebook that is there: never delete it first.
 solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
 	$(BIN)/python -m utils.models
-	$(BIN)/jupytext --quiet --to ipynb --update $<
+	$(BIN)/jupytext --quiet --to ipynb --update --set-kernel python3 $<
 	COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=300 $@
-	$(BIN)/nbstripout --keep-output --keep-count --keep-id $@
+	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
+	  --extra-keys 'metadata.language_info metadata.jupytext cell.metadata.cell_marker cell.metadata.lines_to_next_cell' $@
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --config solutions/learner_edition.json \
 	  --output-dir notebooks $@
 

@@ -151,6 +151,7 @@ Write the table of all dot products of queries with keys.
 By hand: the query `[1, 0, 2]` and the keys `[3, 1, 1]` and `[0, 5, 0]` give `[[5, 0]]`. Loops are fine; one matrix product is shorter. The number of queries need not be the number of keys.
 """
 
+
 # %% tags=["answer"]
 def scores(q, k):
     """Dot product of every query with every key: (T_q, d_k), (T_k, d_k) -> (T_q, T_k)."""
@@ -172,7 +173,9 @@ s = scores(x, x)
 
 fig, ax = plots.figure(height=3.2)
 plots.heatmap(ax, s, words, words, "Scores: query (row) · key (column)", digits=0)
-plots.show(fig, "A 6 by 6 table of dot products; sat with sat is largest, rows by and the are all 0.")
+plots.show(
+    fig, "A 6 by 6 table of dot products; sat with sat is largest, rows by and the are all 0."
+)
 
 # %% [markdown]
 r"""
@@ -226,6 +229,7 @@ Write the softmax over the **last** axis, safe for large scores.
 By hand: `[0, 0]` gives `[0.5, 0.5]`, and so does `[1000, 1000]`. You will want `keepdims=True`, which keeps a summed axis with length 1, so that a row's sum is divided out of its own row.
 """
 
+
 # %% tags=["answer"]
 def softmax(x):
     """Shares along the last axis, stable for large entries: same shape as `x`."""
@@ -252,7 +256,9 @@ for j, label in enumerate(["score 0", "score 0.5", "score 1"]):
     ax.plot(sizes, shares[:, j], label=label)
 ax.set(xlabel="all scores multiplied by", ylabel="share", title="Large scores make softmax hard")
 ax.legend()
-plots.show(fig, "Three shares start equal at 1/3; as scores grow the largest goes to 1, others to 0.")
+plots.show(
+    fig, "Three shares start equal at 1/3; as scores grow the largest goes to 1, others to 0."
+)
 
 # %% [markdown]
 r"""
@@ -281,8 +287,10 @@ print("the same as one matrix product:", np.allclose(output, weights @ x))
 fig, (left, middle, right) = plots.figure(3, height=3.0, width_ratios=[3, 6, 3])
 plots.heatmap(left, x, words, meanings, "values", digits=0)
 plots.heatmap(middle, weights, words, words, "weights (each row sums to 1)")
-plots.heatmap(right, output, words, meanings, "output = weights @ values", digits=1)
-plots.show(fig, "Three tables: word vectors, attention weights, and outputs; bank is now mostly water.")
+plots.heatmap(right, output, words, meanings, "outputs", digits=1)
+plots.show(
+    fig, "Three tables: word vectors, attention weights, and outputs; bank is now mostly water."
+)
 
 # %% [markdown]
 r"""
@@ -341,6 +349,7 @@ Write the variance of $q \cdot k$ if all components of both are independent with
 By hand: with mean 0 and standard deviation 1 it must be $d_k$. With `d_k = 1`, `mean = 0`, `std = 2` each factor has variance 4, and the product has 16. The check tosses a coin for every component, counts out all cases, and knows the exact answer.
 """
 
+
 # %% tags=["answer"]
 def score_variance(d_k, mean=0.0, std=1.0):
     """Variance of a dot product of two vectors with d_k independent components each."""
@@ -366,6 +375,7 @@ with $\delta_{ij} = 1$ if $i = j$ and 0 otherwise. If $p$ is one 1 and the rest 
 **Predict:** how much of the slope is left at `d_k = 1024` without the root? Half? A tenth?
 """
 
+
 # %%
 def openness(d_k, scale, draws=400, n_keys=16):
     """Mean entropy of the weights, and mean size of the softmax's slope, over random queries."""
@@ -377,13 +387,14 @@ def openness(d_k, scale, draws=400, n_keys=16):
     slope = diagonal - p[:, :, None] * p[:, None, :]
     return entropy, np.abs(slope).sum(axis=(1, 2)).mean()
 
+
 # %%
 widths = [1, 4, 16, 64, 256, 1024]
 unscaled = np.array([openness(d, scale=1.0) for d in widths])  # (6, 2)
 scaled = np.array([openness(d, scale=np.sqrt(d)) for d in widths])
 
-print("slope at d_k=1024 without the root:", round(unscaled[-1, 1] / scaled[-1, 1], 2), "of what")
-print("it is with it")
+left = unscaled[-1, 1] / scaled[-1, 1]
+print(f"slope left at d_k=1024 without the root: {left:.0%} of what it is with it")
 assert unscaled[-1, 1] < 0.15 * scaled[-1, 1]
 
 # %%
@@ -392,7 +403,7 @@ titles = ["Entropy of the weights", "Slope of the softmax"]
 for column, (ax, title) in enumerate(zip(axes, titles, strict=True)):
     ax.plot(widths, scaled[:, column], "o-", label="scores / √d_k")
     ax.plot(widths, unscaled[:, column], "s--", label="scores as they are")
-    ax.set(xscale="log", xlabel="d_k", title=title, ylim=(0, None))
+    ax.set(xscale="log", xlabel="d_k", title=title, ylim=(0, 1.2 * scaled[0, column]))
     ax.set_xticks(widths, widths)
 axes[0].axhline(np.log(16), color=plots.GREY, linewidth=1)
 axes[0].text(1, np.log(16) + 0.05, "ln 16: all keys alike", color=plots.GREY)
@@ -417,6 +428,7 @@ Put it together: scores, divided by $\sqrt{d_k}$; softmax; mix the values. Use y
 
 By hand: `q = [[0, 0]]`, `k = [[1, 2], [3, 4]]`, `v = [[10], [20]]`. The query is zero, both scores are 0, the weights ½ and ½, the output `[[15]]`.
 """
+
 
 # %% tags=["answer"]
 def attention(q, k, v):
@@ -462,7 +474,7 @@ for mistake in checks.attention.mistakes:
 
 # %% [markdown]
 r"""
-One of sixteen stops with an error. The rest hand over numbers, most of them quite reasonable ones, and some are *right* on this input: with `d_k = d_v = 3` nobody can tell the two apart. A model trained on top of such a bug still learns, only worse, and nobody is told. This is why every function in this course is held against a library, on inputs where the widths differ.
+One of sixteen stops with an error. The rest hand over numbers, most of them quite reasonable ones, and four are even *right* here: on this input `q`, `k` and `v` are the same, and d_k equals d_v, so that nobody can tell them apart. A model trained on top of such a bug often still learns, only worse, and nobody is told. This is why every function in this course is held against a library, on inputs that can tell.
 """
 
 # %% [markdown]
@@ -494,9 +506,13 @@ print("symmetric now:   ", np.allclose(scores(q, k), scores(q, k).T))
 
 # %%
 fig, axes = plots.figure(2, height=3.2)
-plots.heatmap(axes[0], softmax(scores(x, x) / np.sqrt(3)), words, words, "q = x: like looks at like")
+plots.heatmap(
+    axes[0], softmax(scores(x, x) / np.sqrt(3)), words, words, "q = x: like looks at like"
+)
 plots.heatmap(axes[1], weights, words, words, "q = x @ w_q: nouns ask who acted")
-plots.show(fig, "With the matrix, river and bank look almost only at sat; before, at river and bank.")
+plots.show(
+    fig, "With the matrix, river and bank look almost only at sat; before, at river and bank."
+)
 
 # %% [markdown]
 r"""
@@ -511,6 +527,7 @@ SmolLM2 is a language model with 135 million parameters (Ben Allal et al., 2025)
 """
 
 # %%
+import transformers
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -526,16 +543,27 @@ def keep_and_attend(module, q, k, v, mask, **options):
 AttentionInterface.register("keep_and_attend", keep_and_attend)
 
 # %%
+transformers.logging.disable_progress_bar()
 folder = models.path("SmolLM2-135M-Instruct")
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(
     folder, dtype=torch.float32, attn_implementation="keep_and_attend"
 )
-tokens = tokenizer("We sat by the river bank", return_tensors="pt")
-with torch.no_grad():
-    model(**tokens)
 
+
+def read(sentence):
+    """Let the model read a sentence; returns its tokens, and leaves its attention in `kept`."""
+    kept.clear()
+    tokens = tokenizer(sentence, return_tensors="pt")
+    with torch.no_grad():
+        model(**tokens)
+    return [tokenizer.decode([i]).strip() for i in tokens["input_ids"][0].tolist()]
+
+
+# %%
+pieces = read("We sat by the river bank")
 q, k, v, out = kept[0]
+print(pieces)
 print(len(kept), "layers; q", tuple(q.shape), "k", tuple(k.shape), "v", tuple(v.shape))
 
 # %% [markdown]
@@ -546,18 +574,14 @@ The model reads from left to right: a word may look at earlier words and itself,
 """
 
 # %%
-def my_head(layer, head):
-    """The last word's output in one head, by the learner's own `attention`."""
-    q, k, v, _ = (tensor[0].numpy() for tensor in kept[layer])
-    shared = head // 3  # three query heads share one head of keys and values
-    return attention(q[head, -1:], k[shared], v[shared])  # (1, 64)
+largest = 0.0
+for q, k, v, out in kept:  # 30 layers
+    q, k, v = q[0].numpy(), k[0].numpy(), v[0].numpy()  # (heads, T, 64)
+    for head in range(9):
+        shared = head // 3  # three query heads share one head of keys and values
+        mine = attention(q[head, -1:], k[shared], v[shared])  # (1, 64)
+        largest = max(largest, np.abs(mine - out[0, -1, head].numpy()).max())
 
-
-largest = max(
-    np.abs(my_head(layer, head) - kept[layer][3][0, -1, head].numpy()).max()
-    for layer in range(30)
-    for head in range(9)
-)
 print("270 heads compared; largest difference below 1e-4:", largest < 1e-4)
 assert largest < 1e-4
 
@@ -568,34 +592,58 @@ Your four lines have just computed what 270 heads of a real language model compu
 And what does *bank* look at in there? We take the weights of the last word in every head, and pick the head that gives most to *river*.
 """
 
-# %%
-def my_weights(layer, head):
-    """How the last word divides its attention in one head."""
-    q, k = kept[layer][0][0].numpy(), kept[layer][1][0].numpy()
-    return softmax(scores(q[head, -1:], k[head // 3]) / np.sqrt(64))[0]  # (T,)
-
-
-every = np.array([[my_weights(i, h) for h in range(9)] for i in range(30)])  # (30, 9, 6)
-layer, head = np.unravel_index(every[:, :, 4].argmax(), (30, 9))
-print(f"layer {layer}, head {head}: {every[layer, head, 4]:.2f} of the attention goes to river")
-print(f"mean over all 270 heads:  {every[:, :, 4].mean():.2f} to river,", end=" ")
-print(f"{every[:, :, 0].mean():.2f} to the first token")
 
 # %%
-pieces = [tokenizer.decode([i]).strip() for i in tokens["input_ids"][0].tolist()]
+def last_words_weights():
+    """How the last word divides its attention, in every head: (30, 9, T)."""
+    return np.array(
+        [
+            [softmax(scores(q[0, h, -1:], k[0, h // 3]) / np.sqrt(64))[0] for h in range(9)]
+            for q, k, _, _ in ((q.numpy(), k.numpy(), v, out) for q, k, v, out in kept)
+        ]
+    )
+
+
+every = last_words_weights()
+layer, head = np.unravel_index(every[:, :, pieces.index("river")].argmax(), (30, 9))
+print(f"layer {layer}, head {head} gives {every[layer, head, 4]:.2f} of its attention to river")
+
+# %%
 fig, axes = plots.figure(2, height=2.8, sharey=True)
 axes[0].bar(range(6), every[layer, head], color=plots.BLUE)
-axes[0].set_title(f"layer {layer}, head {head}")
+axes[0].set(title=f"layer {layer}, head {head}", ylabel="share of bank's attention")
 axes[1].bar(range(6), every.mean(axis=(0, 1)), color=plots.ORANGE)
-axes[1].set_title("mean over all heads")
+axes[1].set_title("mean over all 270 heads")
 for ax in axes:
     ax.set_xticks(range(6), pieces)
-axes[0].set_ylabel("share of bank's attention")
-plots.show(fig, "One head gives nearly all to river; on average most goes to the first token.")
+plots.show(fig, "One head gives nearly all to river; on average half goes to the first token.")
 
 # %% [markdown]
 r"""
-There is a head that asks the question which we gave to our toy by hand. But look at the right-hand picture: on average most of the attention goes to the first token, whatever it is. A head that finds nothing to take up still has to give its shares to someone, since they must sum to 1, and models learn to put them where they do no harm. That is called an *attention sink* (Xiao et al., 2024, "Efficient streaming language models with attention sinks"); lesson 13 looks into it. Beware of reading too much into attention weights.
+On the left a head that gives almost everything to *river*: have we found the head that asks "which bank?", as we built it by hand?
+
+**Predict** before you believe it: *river* is also the word just *before* bank. Move it away, and put another word in its place: "We saw the river and sat on the grassy bank". Where will this head look now?
+"""
+
+# %%
+sentences = [
+    "We sat by the river bank",
+    "We saw the river and sat on the grassy bank",
+    "By the river we sat on the bank",
+]
+for sentence in sentences:
+    pieces = read(sentence)
+    every = last_words_weights()
+    print(sentence)
+    for layer, head in ((16, 0), (9, 2)):
+        top = every[layer, head].argmax()
+        print(f"   layer {layer:2}, head {head}: {every[layer, head, top]:.2f} to {pieces[top]}")
+
+# %% [markdown]
+r"""
+Head 0 of layer 16 looks at the word before, whatever it is. It knows nothing of rivers, and one example could not tell. Head 2 of layer 9 finds *river* in the two sentences where it stands far off, and not in the first, where it stands next door. Perhaps it looks for an earlier noun; three sentences cannot say. **A picture of attention is a question, not an answer.** Lesson 13 asks such questions properly.
+
+The right-hand picture is a warning as well: on average half of all attention goes to the first token, whatever it is. A head that finds nothing to take up still has to give its shares to someone, since they sum to 1, and models learn to put them where they do no harm. That is called an *attention sink* (Xiao et al., 2024, §3.1).
 """
 
 # %% [markdown]
@@ -611,6 +659,7 @@ In section 6 the slope of the softmax was given. Derive it: with $p_i = e^{s_i} 
 
 By hand: `p = [0.25, 0.75]` gives `[[0.1875, -0.1875], [-0.1875, 0.1875]]`. Each row sums to 0: what one word gains, the others lose.
 """
+
 
 # %% tags=["answer"]
 def softmax_jacobian(p):
