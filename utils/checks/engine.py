@@ -232,15 +232,16 @@ class Exercise:
         wrong = [i for i, said in enumerate(differences) if said]
         if not wrong:
             return Outcome("right", message=self._right(results))
-        if all(isinstance(results[i], Raised) for i in range(len(results))):
-            return self._raised(results, 0)
+        smallest_first = sorted(wrong, key=lambda i: _size(self.cases()[i]))
+        if all(isinstance(result, Raised) for result in results):
+            return self._raised(results, smallest_first[0])
         named = self._name_mistake(results, wrong)
         if named:
             return named
-        first_raised = next((i for i in wrong if isinstance(results[i], Raised)), None)
-        if first_raised is not None:
-            return self._raised(results, first_raised)
-        shown = min(wrong, key=lambda i: _size(self.cases()[i]))
+        for i in smallest_first:
+            if isinstance(results[i], Raised):
+                return self._raised(results, i)
+        shown = smallest_first[0]
         return Outcome(
             "wrong",
             message="The result differs from "
