@@ -32,6 +32,8 @@ build: $(SOLUTIONS)
 
 # jupytext keeps cell ids and outputs of the notebook that is there: never delete it first.
 solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
+	@! grep -qsE '"execution_count": [0-9]' notebooks/$*.ipynb || { echo "notebooks/$*.ipynb holds \
+	somebody's work (it has been run): move it elsewhere, or git restore it, and build again"; exit 1; }
 	$(BIN)/python -m utils.models
 	$(BIN)/jupytext --quiet --to ipynb --update --set-kernel python3 $<
 	COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \

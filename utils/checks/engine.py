@@ -222,7 +222,8 @@ class Exercise:
                     "wrong",
                     "changes_input",
                     "It changes the array that it was given: whoever called it would find other "
-                    "numbers afterwards. Work on a copy: `x = x - m` in place of `x -= m`.",
+                    "numbers afterwards. Make a new one (`x = x - m` in place of `x -= m`), or "
+                    "work on a copy.",
                 )
         return None
 

@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import ctypes
 import io
+import logging
 import random
 import sys
 import sysconfig
@@ -66,7 +67,7 @@ def call_with_limit(function: Callable[[], Any], seconds: float) -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    """Catch prints and warnings, seed the random states, and put them back afterwards.
+    """Catch prints, warnings and log messages; seed the random states; put all back afterwards.
 
     Yields:
         The buffer that receives everything printed.
@@ -78,7 +79,8 @@ def quiet() -> Iterator[io.StringIO]:
     np.random.seed(0)
     if torch:
         torch.manual_seed(0)
-    printed = io.StringIO()
+    printed, disabled = io.StringIO(), logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with (
             warnings.catch_warnings(),
@@ -88,6 +90,7 @@ def quiet() -> Iterator[io.StringIO]:
             warnings.simplefilter("ignore")
             yield printed
     finally:
+        logging.disable(disabled)
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         if torch:
