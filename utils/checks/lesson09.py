@@ -578,7 +578,7 @@ repetition_penalty = Exercise(
     ],
 )
 
-# --- 9.6 complete ---------------------------------------------------------------------------
+# --- 9.7 complete ---------------------------------------------------------------------------
 
 
 def _complete(model, tokenizer, prompts, max_new_tokens):
@@ -626,7 +626,7 @@ def _complete_case(prompts, max_new_tokens):
 
 
 complete = Exercise(
-    number="9.6",
+    number="9.7",
     name="complete",
     oracle=_complete,
     compared_with="`generate` on one prompt at a time",
@@ -679,7 +679,7 @@ complete = Exercise(
     ],
 )
 
-# --- 9.7 beam_search (stretch) --------------------------------------------------------------
+# --- 9.6 beam_search (stretch) --------------------------------------------------------------
 
 TREE = {  # what may follow "the cat …", and how likely it is
     "cat": {"sat": 0.5, "slept": 0.4, "purred": 0.1},
@@ -817,7 +817,7 @@ def _beam_case(seed, vocab_size, spread, end_bias, prompt, n_beams, max_new_toke
 
 
 beam_search = Exercise(
-    number="9.7",
+    number="9.6",
     name="beam_search",
     oracle=_beam_search,
     compared_with='`generate(num_beams=…, early_stopping="never")`, token for token,',

@@ -1,0 +1,357 @@
+"""The check of every exercise, and what the engine makes of whatever a learner may hand it."""
+
+import ast
+import functools
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import pytest
+import torch
+
+from utils import checks
+from utils.checks import engine, store
+from utils.checks.compare import Tolerance
+from utils.checks.engine import Case, CheckFailed, Exercise, Mistake
+
+ROOT = Path(__file__).parents[1]
+CATALOGUE = checks.catalogue()
+MISTAKES = [(e, m) for e in CATALOGUE for m in e.mistakes]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A progress file of its own for each test, and no strictness from outside."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("COURSE_STRICT", raising=False)
+    monkeypatch.setattr(checks, "_hints_shown", {})
+    monkeypatch.setattr(store, "_said", set())
+    return tmp_path / "home"
+
+
+# --- every exercise of the course -----------------------------------------------------------
+
+
+@functools.cache
+def answers(path: Path) -> dict:
+    """What a lesson's answer cells define, with nothing of the lesson run but its imports."""
+    cells = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
+    space = {"__name__": "lesson"}
+    for cell in cells:
+        if "answer" in cell.metadata.get("tags", []):
+            tree = ast.parse(cell.source)
+        else:
+            body = ast.parse(re.sub(r"(?m)^\s*[%!].*", "", cell.source)).body
+            imports = [n for n in body if isinstance(n, ast.Import | ast.ImportFrom)]
+            tree = ast.Module(imports, [])
+        exec(compile(tree, path.name, "exec"), space)
+    return space
+
+
+def written(exercise: Exercise, folder: str, kind: str) -> object:
+    (path,) = (ROOT / folder).glob(f"{exercise.lesson}_*.{kind}")
+    return answers(path)[exercise.name]
+
+
+def by_key(exercise: Exercise) -> str:
+    return exercise.key
+
+
+@pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
+def test_the_learners_stub_is_not_written(exercise):
+    stub = written(exercise, "notebooks", "ipynb")
+    assert checks.judge(exercise.key, stub).status == "not_written"
+
+
+@pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
+def test_the_solution_and_the_oracle_are_right(exercise):
+    for answer in written(exercise, "solutions", "py"), exercise.oracle:
+        outcome = checks.judge(exercise.key, answer)
+        assert outcome.status == "right", outcome
+
+
+@pytest.mark.parametrize(
+    ("exercise", "mistake"), MISTAKES, ids=[f"{e.key}-{m.name}" for e, m in MISTAKES]
+)
+def test_a_mistake_is_named(exercise, mistake):
+    outcome = checks.judge(exercise.number, mistake.mutant)
+    assert (outcome.status, outcome.mistake) == ("wrong", mistake.name), outcome
+    assert mistake.hint in outcome.message
+
+
+@pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
+def test_mistakes_and_hints_are_enough_and_all_different(exercise):
+    assert len(exercise.hints) >= 1
+    assert len(exercise.mistakes) >= 4
+    for words in ([m.name for m in exercise.mistakes], [m.hint for m in exercise.mistakes]):
+        assert len(set(words)) == len(words)
+
+
+@pytest.mark.parametrize("lesson", checks.lessons(), ids=lambda lesson: lesson.number)
+def test_a_lesson_knows_enough_mistakes(lesson):
+    least = {"00": 0, "01": 10, "09": 10}.get(lesson.number, 8)
+    assert sum(e.lesson == lesson.number for e, _ in MISTAKES) >= least
+
+
+def test_keys_and_numbers_are_unique():
+    for names in ([e.key for e in CATALOGUE], [e.number for e in CATALOGUE]):
+        assert len(set(names)) == len(names)
+    assert {e.lesson for e in CATALOGUE} <= {lesson.number for lesson in checks.lessons()}
+
+
+def test_an_unknown_key_lists_the_known_ones():
+    with pytest.raises(KeyError, match="no exercise '77.7'") as caught:
+        checks.judge("77.7", abs)
+    assert all(e.key in str(caught.value) for e in CATALOGUE)
+
+
+# --- the engine, on a small exercise --------------------------------------------------------
+
+
+def toy(**changes) -> Exercise:
+    """Double an array. The first input is plain, the second has signs, the third is large."""
+    parts = {
+        "number": "0.1",
+        "name": "double",
+        "oracle": lambda x: 2 * x,
+        "compared_with": "`2 * x`",
+        "cases": lambda: [
+            Case(np.array([1.0, 2.0, 4.0])),
+            Case(np.array([[-1.0, 3.0], [-2.0, 5.0]])),
+            Case(np.array([1e3, 7.0, 2.0, 3.0])),
+        ],
+        "mistakes": [
+            Mistake("tripled", "That is three times.", lambda x: 3 * x),
+            Mistake("sign_lost", "Keep the sign.", lambda x: 2 * abs(x)),
+        ],
+        "hints": ["Add it to itself."],
+        "seconds": 1.0,
+    }
+    return Exercise(**parts | changes)
+
+
+def in_place(x):
+    x *= 2
+    return x
+
+
+def printing(x):
+    print(2 * x)
+
+
+def silent(x):
+    x + x
+
+
+def endless(x):
+    while True:
+        pass
+
+
+def raising(x):
+    return 2 * x + missing  # noqa: F821
+
+
+def raising_later(x):
+    return 2 * np.linalg.norm(x, axis=2 - x.ndim) if x.ndim > 1 else [2 * x][x.size - 3]
+
+
+def one_argument_too_many(x, y):
+    return 2 * x
+
+
+def not_for_integers(x):
+    return torch.softmax(torch.ones(2, dtype=torch.long), -1)
+
+
+def deep(x):
+    return deep(x)
+
+
+def scribble(x):
+    random.random(), np.random.rand(), torch.rand(1)
+    print("noise")
+    print("noise", file=sys.stderr)
+    return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "mistake", "said"),
+    [
+        (lambda x: x + x, "right", None, "identical"),
+        (lambda x: (x + x).astype(np.float32), "right", None, ""),
+        (lambda x: 3 * x, "wrong", "tripled", "That is three times."),
+        (lambda x: 3 * abs(x), "wrong", "tripled", "something else is not right either"),
+        (in_place, "wrong", "changes_input", "copy"),
+        (printing, "wrong", "prints", "[2. 4. 8.]"),
+        (silent, "wrong", "returns_none", "`return`"),
+        (endless, "wrong", "too_slow", "was stopped"),
+        (raising, "raised", None, "return 2 * x + missing"),
+        (raising_later, "raised", None, "if x.ndim > 1 else"),
+        (one_argument_too_many, "raised", None, "missing 1 required positional argument: 'y'"),
+        (not_for_integers, "raised", None, "return torch.softmax("),
+        (deep, "raised", None, "return deep(x)"),
+        (lambda x: sys.exit(), "raised", None, "SystemExit"),
+        (3, "wrong", "not_callable", "int"),
+        (np.array([2.0, 4.0, 8.0]), "wrong", "not_callable", "ndarray"),
+        (lambda x: 2 * x > 0, "wrong", None, "got dtype bool"),
+        (lambda x: (2 * x).astype(complex), "wrong", None, "got dtype complex128"),
+        (lambda x: (2 * x).tolist(), "wrong", None, "got a list"),
+        (lambda x: 2 * x * np.nan, "wrong", None, "nan"),
+        (lambda x: (2 * x)[..., None], "wrong", None, "got shape (3, 1)"),
+        (lambda x: 2 * x + (x > 4), "wrong", None, "entry [1, 1]: expected 10, got 11"),
+        (lambda x: torch.eye(3).to_sparse(), "wrong", None, "got"),
+        (lambda x: (y for y in 2 * x), "wrong", None, "got a generator"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_engine_answers(answer, status, mistake, said):
+    outcome = toy().judge(answer)
+    assert (outcome.status, outcome.mistake) == (status, mistake), outcome
+    shown = repr(engine.outcome_panel(toy(), outcome))
+    assert said in shown
+    assert str(ROOT / "utils") not in shown
+    assert 'File "' not in shown
+
+
+def test_a_loop_that_catches_everything_is_given_up():
+    over = False
+
+    def stubborn(x):
+        while not over:
+            try:  # noqa: SIM105  (as a learner would write it)
+                time.sleep(0.001)
+            except:  # noqa: E722
+                pass
+
+    began = time.monotonic()
+    outcome = toy().judge(stubborn)
+    over = True
+    assert outcome.mistake == "too_slow"
+    assert time.monotonic() - began < 5
+    assert toy().judge(lambda x: 2 * x).status == "right"
+
+
+def test_a_float_does_not_pass_for_an_integer():
+    count = toy(oracle=lambda x: x.size)
+    assert count.judge(lambda x: x.size).status == "right"
+    assert "dtype float64" in count.judge(lambda x: float(x.size)).evidence
+
+
+def test_the_tolerance_decides():
+    close = toy(tolerance=Tolerance(absolute=0.1, relative=0.0))
+    assert close.judge(lambda x: 2 * x + 0.09).status == "right"
+    assert close.judge(lambda x: 2 * x + 0.11).status == "wrong"
+
+
+def test_judging_leaves_no_trace(capfd, home):
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    for answer in scribble, raising, endless:
+        toy().judge(answer)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert before == after
+    assert capfd.readouterr() == ("", "")
+    assert not home.exists()
+
+
+def test_a_check_gives_back_the_answer_or_the_oracle(capsys):
+    exercise, right = toy(), lambda x: x + x
+    assert exercise(right) is right
+    for wrong in endless, raising, 3, lambda x: 3 * x:
+        assert exercise(wrong) is exercise.oracle
+    assert "0.1 double: not right yet: tripled" in capsys.readouterr().out
+
+
+def test_strict_mode_raises_and_keeps_nothing(monkeypatch, home):
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    exercise = toy()
+    exercise(lambda x: 2 * x)
+    for wrong in raising, 3, lambda x: 3 * x, exercise.oracle:
+        with pytest.raises(CheckFailed, match=r"00\.double"):
+            exercise(wrong)
+    assert not home.exists()
+
+
+def test_the_stand_in_is_not_taken_for_an_answer(capsys):
+    exercise = toy()
+    stand_in = exercise(lambda x: 3 * x)
+    assert exercise(stand_in) is exercise.oracle
+    assert "stand-in" in capsys.readouterr().out
+    assert store.results() == {"00.double": "wrong"}
+
+
+# --- the progress file, and hints -----------------------------------------------------------
+
+
+def test_right_is_not_lost_by_a_later_wrong():
+    exercise = toy()
+    for answer in raising, lambda x: 3 * x, lambda x: 2 * x, raising, lambda x: 3 * x:
+        exercise(answer)
+    assert store.results() == {"00.double": "right"}
+
+
+def test_the_source_of_an_answer_is_kept(home):
+    toy()(raising)
+    (line,) = (home / "progress.jsonl").read_text().splitlines()
+    assert "return 2 * x + missing" in json.loads(line)["source"]
+
+
+def test_a_damaged_progress_file_still_serves(home):
+    store.record("01.scores", "right", None, "")
+    damage = [b"\xff\xfe\x00", b"3", b"null", b"[]", b"{}", b'"key"', b"", b'{"key": ["a"],']
+    damage += [b'{"key": ["a"], "status": "right"}', b'{"key": "01.softmax", "status": [1]}']
+    damage += [b'{"key": "01.softmax", "sta']
+    with (home / "progress.jsonl").open("ab") as file:
+        file.write(b"\n".join(damage))  # the last line is cut short
+    store.record("01.attention", "wrong", "no_scale", "")
+    assert store.results() == {"01.scores": "right", "01.attention": "wrong"}
+    assert "✓" in repr(checks.progress()) and "◐" in checks.progress()._repr_html_()
+
+
+def test_two_processes_write_at_once(home):
+    code = "from utils.checks import store\n"
+    code += "for i in range(200): store.record(f'{NAME}.{i}', 'right', None, 'x' * 5000)"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", f"NAME = {name}\n{code}"]) for name in (1, 2)
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    lines = (home / "progress.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["key"] for line in lines}) == 400
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file" / "home"))
+    right = toy()
+    for _ in range(2):
+        assert right(abs_twice := lambda x: x + x) is abs_twice
+    shown = capsys.readouterr().out
+    assert shown.count("Progress not kept") == 1 and shown.count("double: right") == 2
+    assert store.results() == {}
+    assert "○" in repr(checks.progress())
+
+
+def test_hints_come_one_by_one_and_begin_again(capsys):
+    exercise = CATALOGUE[0]
+    for text in [*exercise.hints, exercise.hints[0]]:
+        checks.hint(exercise.number)
+        assert text in capsys.readouterr().out.replace("\n  ", "\n")
+
+
+def test_a_hint_for_no_exercise_is_a_sentence(capsys):
+    checks.hint("77.7")
+    assert "There is no exercise '77.7'" in capsys.readouterr().out
+
+
+def test_preview_shows_and_keeps_nothing(capsys, home, monkeypatch):
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    exercise = CATALOGUE[0]
+    checks.preview(exercise.key, exercise.mistakes[0].mutant)
+    assert exercise.mistakes[0].hint in capsys.readouterr().out.replace("\n  ", "\n")
+    assert not home.exists()
