@@ -117,6 +117,11 @@ One honest remark: there are 270 heads, and this is the one of them whose pictur
 In lesson 1 you write what such a head computes. It is four lines.
 """
 
+# %%
+import numpy as np
+
+from utils.checks import lesson00 as checks
+
 # %% [markdown]
 r"""
 ## 3 How an exercise works
@@ -134,11 +139,6 @@ Write the dot product of two vectors: multiply them number by number, and add up
 
 By hand: `[1, 2, 3]` and `[4, 0, -1]` give 1·4 + 2·0 + 3·(−1) = 1.
 """
-
-# %%
-import numpy as np
-
-from utils.checks import lesson00 as checks
 
 
 # %% tags=["answer"]

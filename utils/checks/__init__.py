@@ -112,7 +112,9 @@ class Progress:
                 f"{lesson.number} {escape(lesson.title)}</a></td>"
                 f'<td style="text-align:left">{cells}</td><td>{done}/{len(marks)}</td></tr>'
             )
-        head = "<tr><th>Lesson</th><th>✓ right &nbsp; ◐ tried &nbsp; ○ not yet</th><th></th></tr>"
+        left = '<th style="text-align:left">'
+        legend = "✓ right &nbsp; ◐ tried &nbsp; ○ not yet"
+        head = f"<tr>{left}Lesson</th>{left}{legend}</th><th></th></tr>"
         return f"<table>{head}{''.join(rows)}</table>"
 
 

@@ -30,10 +30,13 @@ def is_tensor(value: Any) -> bool:
 
 
 def as_array(value: Any) -> np.ndarray | None:
-    """A NumPy array for an array, a tensor or a number; None for anything else."""
+    """A NumPy array for an array, a (dense) tensor or a number; None for anything else."""
     if is_tensor(value):
-        value = value.detach().cpu()
-        return value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
+        try:
+            value = value.detach().cpu()
+            return value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
+        except (TypeError, RuntimeError, NotImplementedError):  # sparse, meta, ...
+            return None
     if isinstance(value, np.ndarray | np.generic | numbers.Number):
         return np.asarray(value)
     return None
@@ -43,7 +46,10 @@ def show(value: Any, limit: int = 12) -> str:
     """A short text for a value: the numbers where there are few, else type, shape and dtype."""
     array = as_array(value)
     if array is None:
-        text = repr(value)
+        try:
+            text = repr(value)
+        except Exception:
+            text = f"a {type(value).__name__}"
         return text if len(text) <= 200 else text[:197] + "..."
     if array.ndim == 0:
         return f"{array.item():.6g}" if array.dtype.kind == "f" else str(array.item())
@@ -62,8 +68,8 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         tolerance: how far numbers may be apart.
 
     Returns:
-        None if they are the same, otherwise a sentence. NaN equals NaN; a float may stand for an
-        equal integer's place but not the other way round; bool is neither.
+        None if they are the same, otherwise a sentence. NaN equals NaN; an integer may stand where
+        an equal float is expected but not the other way round; bool is neither.
     """
     if isinstance(expected, Raised) or isinstance(got, Raised):
         both = isinstance(expected, Raised) and isinstance(got, Raised)
@@ -85,7 +91,7 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         same = type(got) is type(expected) and got == expected
         return None if same else f"expected {show(expected)}, got {show(got)}"
     if found is None or (is_tensor(expected) and not is_tensor(got)):
-        return f"expected a {type(expected).__name__}, got a {type(got).__name__}: {show(got)}"
+        return f"expected type {type(expected).__name__}, got {type(got).__name__}: {show(got)}"
     return _array_difference(found, wanted, tolerance)
 
 

@@ -15,7 +15,7 @@ _TONES = {  # symbol, colour of the edge (seen on light and dark, and by colour-
 
 @dataclass(frozen=True)
 class Panel:
-    """A title, a message with `code` in backticks, and preformatted evidence.
+    """A title, a message with `code` in backticks, preformatted evidence, and a last note.
 
     Attributes:
         tone: right, not_written, wrong, raised or hint.
@@ -25,28 +25,36 @@ class Panel:
     title: str
     message: str = ""
     evidence: str = ""
+    note: str = ""
 
     def __repr__(self) -> str:
         lines = [f"{_TONES[self.tone][0]} {self.title}"]
         lines += [f"  {line}" for line in self.message.splitlines()]
         lines += [f"    {line}" for line in self.evidence.splitlines()]
+        lines += [f"  {line}" for line in self.note.splitlines()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         symbol, colour = _TONES[self.tone]
-        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message, quote=False))
         parts = [f"<strong>{symbol} {html.escape(self.title, quote=False)}</strong>"]
-        if message:
-            parts.append(f'<div style="margin-top:4px">{message}</div>')
+        if self.message:
+            parts.append(f'<div style="margin-top:4px">{_code(self.message)}</div>')
         if self.evidence:
             parts.append(
                 '<pre style="margin:6px 0 0;padding:0;background:none;color:inherit;'
                 f'white-space:pre-wrap">{html.escape(self.evidence, quote=False)}</pre>'
             )
+        if self.note:
+            parts.append(f'<div style="margin-top:6px">{_code(self.note)}</div>')
         return (
             f'<div role="status" style="border-left:5px solid {colour};padding:6px 12px;'
             f'margin:4px 0;max-width:46em;line-height:1.45">{"".join(parts)}</div>'
         )
+
+
+def _code(text: str) -> str:
+    """Text as HTML, with what stands in backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
 def show(thing: object) -> None:

@@ -74,7 +74,7 @@ def quiet() -> Iterator[io.StringIO]:
     """
     torch = sys.modules.get("torch")
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    torch_state = torch.get_rng_state() if torch else None
+    torch_state = (torch.get_rng_state(), torch.get_default_dtype()) if torch else None
     random.seed(0)
     np.random.seed(0)
     if torch:
@@ -94,7 +94,8 @@ def quiet() -> Iterator[io.StringIO]:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         if torch:
-            torch.set_rng_state(torch_state)
+            torch.set_rng_state(torch_state[0])
+            torch.set_default_dtype(torch_state[1])
 
 
 _LIBRARY_FOLDERS = tuple(
@@ -121,7 +122,10 @@ def learners_line(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((*_LIBRARY_FOLDERS, "<frozen", "<__array_function__"))
     ]
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
     said = f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
     if not frames:
         return said

@@ -60,6 +60,6 @@ def results() -> dict[str, str]:
             key, status = entry["key"], entry["status"]
         except (ValueError, TypeError, KeyError):
             continue
-        if best.get(key) != "right":
+        if isinstance(key, str) and isinstance(status, str) and best.get(key) != "right":
             best[key] = status
     return best
