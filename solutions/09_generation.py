@@ -504,7 +504,7 @@ def beam_search(next_log_probs, prompt, n_beams, max_new_tokens, eos_id, length_
 beam_search = checks.beam_search(beam_search)
 
 # %%
-for n_beams in (1, 2, 3):
+for n_beams in (2, 3):
     for penalty in (0.0, 1.0):
         found = beam_search(tree_log_probs, [1], n_beams, 5, 0, penalty)
         text = " ".join(TREE_WORDS[i] for i in found)
@@ -512,7 +512,7 @@ for n_beams in (1, 2, 3):
 
 # %% [markdown]
 r"""
-One beam is greedy. Two find *slept .* without normalisation and *slept all day .* with it.
+Two beams are enough here: they find *slept .* without normalisation and *slept all day .* with it.
 
 On the real model, does beam search find likelier texts than greedy? Surely. **Predict** the more interesting thing: are they better to read?
 """

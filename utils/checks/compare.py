@@ -91,7 +91,7 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         same = type(got) is type(expected) and got == expected
         return None if same else f"expected {show(expected)}, got {show(got)}"
     if found is None or (is_tensor(expected) and not is_tensor(got)):
-        return f"expected type {type(expected).__name__}, got {type(got).__name__}: {show(got)}"
+        return f"expected type {type(expected).__name__}, got a {type(got).__name__}: {show(got)}"
     return _array_difference(found, wanted, tolerance)
 
 
