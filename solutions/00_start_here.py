@@ -327,6 +327,6 @@ r"""
 
 ## Further reading
 
-- Ben Allal et al., 2025, "SmolLM2: When Smol goes big. Data-centric training of a small language model": §4, what the model was trained on.
+- Ben Allal et al., 2025, "SmolLM2: When Smol goes big. Data-centric training of a small language model": what the model was trained on.
 - Vaswani et al., 2017, "Attention is all you need": the paper that this course unfolds; look at its Figure 1 now, and again after lesson 5.
 """

@@ -516,7 +516,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-Now *river* and *bank* look at *sat*, and *sat* does not look back. One small matrix has given the words a question that they did not have. A model with 30 layers of 9 heads has 270 such questions in every word, all learned.
+Now *river* and *bank* look at *sat*, while *sat*, with no question of its own, looks at all six alike. One small matrix has given the words a question that they did not have. A model with 30 layers of 9 heads has 270 such questions in every word, all learned.
 """
 
 # %% [markdown]

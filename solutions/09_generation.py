@@ -230,7 +230,7 @@ assert confidence[places[-1]] > confidence[places[0]]
 
 # %% [markdown]
 r"""
-A loop, and one that tightens: each time round, the model is *more* sure of the same words, because the text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, §3) found the same in far larger models, and gave the reason why: people do not write the likeliest word every time. If they did, they would say nothing new.
+A loop, and one that tightens: each time round, the model is *more* sure of the same words, because the text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, Figure 4) found the same in a larger model, and §4.2 gives a reason: people do not write the likeliest word every time. Who did would say nothing new.
 
 So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw. All of them change logits into logits, so that they can be combined, and each is one line in `generate`.
 """
@@ -338,7 +338,7 @@ for text in ("The capital of France is", "My favourite food is"):
 
 # %% [markdown]
 r"""
-Top-k takes 50 in both places: 40 too many after *France*, where the 11th is already noise. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
+Top-k takes 50 in both places: after *France* 40 of them share less than a tenth of the probability, and after *food* hundreds of likely words are cut. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
 
 Time to listen. The same beginning, the same random seed, five temperatures.
 
@@ -514,7 +514,7 @@ for n_beams in (2, 3):
 r"""
 Two beams are enough here: they find *slept .* without normalisation and *slept all day .* with it.
 
-On the real model, does beam search find likelier texts than greedy? Surely. **Predict** the more interesting thing: are they better to read?
+On the real model beam search often finds likelier texts than greedy (not always: a beam can lose the road that greedy takes). **Predict** the more interesting thing: are they better to read?
 """
 
 
@@ -535,7 +535,7 @@ for n_beams in (1, 4):
 
 # %% [markdown]
 r"""
-Likelier by a factor of more than ten, and "he was gone. He was gone. He was": the better the search, the sooner the loop. Search pays where the text is nearly determined by the input, as in translation (lesson 5); for open-ended writing it makes things worse, and sampling is the right tool.
+Likelier by a factor of more than ten, and "he was gone. He was gone. He was". One example proves little, but it is the pattern that Holtzman et al. (2020) report: likelier is not better. Search pays where the text is nearly determined by the input, as in translation (lesson 5); for open-ended writing, sample.
 """
 
 # %% [markdown]
@@ -609,7 +609,7 @@ print(repr(tokenizer.decode(out[0])))
 
 # %% [markdown]
 r"""
-**Streaming** shows each token as soon as it is there; a reader who waits ten seconds for a finished answer would have gone. **`pipeline`** wraps tokenizer, model and decoding into one call, and applies the chat template itself if you hand it messages.
+**Streaming** shows each token as soon as it is there; a reader who waits ten seconds for a finished answer would have gone. **`pipeline`** wraps tokenizer, model and decoding into one call, and applies the chat template itself if you hand it messages. Give it `max_new_tokens` and `do_sample` explicitly: its own defaults are not those of `generate`.
 """
 
 # %%
@@ -642,7 +642,7 @@ r"""
 ## Summary
 
 1. A language model gives a probability for every next token; writing is picking, appending, and asking again.
-2. Greedy picks the likeliest token and falls into loops that tighten; beam search finds likelier texts, which loop sooner.
+2. Greedy picks the likeliest token and may fall into a loop that tightens; beam search often finds likelier texts, which are not better ones.
 3. Temperature sharpens or flattens; top-k keeps a number of tokens, top-p a share of the probability; a repetition penalty also punishes the repetitions that are meant.
 4. Sum log-probabilities, and say how you normalise for length: without it the shortest wins.
 5. In batches: pad on the left, pass the mask, `max_new_tokens`, decode only what is new; to a chat model talk through its template.
@@ -651,7 +651,7 @@ r"""
 
 ## Further reading
 
-- Holtzman et al., 2020, "The curious case of neural text degeneration": §3, nucleus sampling and why likely text is dull.
+- Holtzman et al., 2020, "The curious case of neural text degeneration": §3.1, nucleus sampling; §4.2, why people do not write the likeliest text.
 - Fan, Lewis and Dauphin, 2018, "Hierarchical neural story generation": §5, top-k sampling.
 - Keskar et al., 2019, "CTRL: a conditional transformer language model for controllable generation": §4.1, the repetition penalty.
 - Wu et al., 2016, "Google's neural machine translation system": §7, beam search and length normalisation.

@@ -38,7 +38,7 @@ scores = Exercise(
         Case(_normal(1, 2, 3), _normal(2, 4, 3)),
         Case(_normal(3, 3, 3), _normal(4, 3, 3)),
         Case(_normal(5, 1, 2), _normal(6, 2, 2)),
-        Case(np.array([[1, 0, 2]]), np.array([[3, 1, 1], [0, 5, 0]])),
+        Case(np.array([[1.0, 0.0, 2.0]]), np.array([[3.0, 1.0, 1.0], [0.0, 5.0, 0.0]])),
     ],
     mistakes=[
         Mistake(
@@ -243,7 +243,7 @@ score_variance = Exercise(
     number="1.3",
     name="score_variance",
     oracle=_score_variance,
-    compared_with="all 4^d_k outcomes, counted out",
+    compared_with="a count of all 4^d_k outcomes",
     cases=lambda: [
         Case(3, 0.5, 2.0),
         Case(1, 0.0, 1.0),
