@@ -117,7 +117,7 @@ Some next words are nearly certain, others wide open. **Predict:** how many diff
 """
 
 # %%
-fig, axes = plots.figure(2, height=2.8)
+fig, axes = plots.figure(2, height=2.8, sharex=True)
 for ax, text in zip(axes, ["The capital of France is", "My favourite food is"], strict=True):
     ranked = next_probs(text).sort(descending=True)
     needed = int((ranked.values.cumsum(0) < 0.9).sum()) + 1
@@ -216,21 +216,25 @@ print(tokenizer.decode(result.sequences[0]))
 
 # %%
 confidence = [logits[0].softmax(-1).max().item() for logits in result.logits]  # 40 numbers
-names = [tokenizer.decode([i]) for i in result.sequences[0, -40:].tolist()]
+
+rounds = torch.tensor(confidence).view(5, 8)  # one round of the loop is eight tokens
 
 fig, ax = plots.figure(height=2.8)
-for word in (" do", " I", " sure", " what"):
-    places = [i for i, name in enumerate(names) if name == word]
-    ax.plot(places, [confidence[i] for i in places], "o-", label=word.strip())
-ax.set(xlabel="new token", ylabel="probability", ylim=(0, 1.05), title="The loop feeds itself")
-ax.legend(loc="lower right", ncols=4)
-plots.show(fig, "Each time round the loop, the probability of the same word is higher than before.")
-places = [i for i, name in enumerate(names) if name == " sure"]
-assert confidence[places[-1]] > confidence[places[0]]
+for place in range(8):
+    label = "each of the eight tokens" if place == 0 else None
+    ax.plot(range(1, 6), rounds[:, place], color=plots.GREY, linewidth=1, label=label)
+ax.plot(range(1, 6), rounds.mean(1), "o-", label="mean of the round")
+ax.set(xlabel="round of the loop", ylabel="probability", ylim=(0, 1.05), xticks=range(1, 6))
+ax.set_title("The loop feeds itself")
+ax.legend(loc="lower right")
+plots.show(
+    fig, "The mean probability of a token rises with each of five rounds; most words rise too."
+)
+assert (rounds.mean(1).diff() > 0).all()
 
 # %% [markdown]
 r"""
-A loop, and one that tightens: each time round, the model is *more* sure of the same words, because the text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, Figure 4) found the same in a larger model, and §4.2 gives a reason: people do not write the likeliest word every time. Who did would say nothing new.
+A loop, and one that tightens: with each round the model is, on average, *more* sure of the same eight tokens (a single word may waver). The text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, Figure 4) found the same in a larger model, and §4.2 gives a reason: people do not write the likeliest word every time. Who did would say nothing new.
 
 So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw. All of them change logits into logits, so that they can be combined, and each is one line in `generate`.
 """
