@@ -212,7 +212,7 @@ def test_run_all_untouched_reaches_the_end(notebook):
 
 def test_answers_are_judged(notebook):
     wrong = notebook.answer("scores", "return q @ q.T").inner_text()
-    assert "1.1 scores: not right yet: queries with queries" in wrong
+    assert "1.1 scores: not right yet (queries with queries)" in wrong
     assert "You compare the queries with themselves: k is not used." in wrong
     assert "1.1 scores: right" in notebook.answer("scores", "return q @ k.T").inner_text()
 

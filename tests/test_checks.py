@@ -149,6 +149,12 @@ def silent(x):
     x + x
 
 
+def unfinished(x):
+    """Twice x."""
+    y = 2 * x  # noqa: F841
+    raise NotImplementedError
+
+
 def endless(x):
     while True:
         pass
@@ -187,7 +193,7 @@ def scribble(x):
         (lambda x: x + x, "right", None, "identical"),
         (lambda x: (x + x).astype(np.float32), "right", None, ""),
         (lambda x: 3 * x, "wrong", "tripled", "That is three times."),
-        (lambda x: 3 * abs(x), "wrong", "tripled", "something else is not right either"),
+        (lambda x: 3 * abs(x), "wrong", "tripled", "there may be something else besides"),
         (in_place, "wrong", "changes_input", "copy"),
         (printing, "wrong", "prints", "[2. 4. 8.]"),
         (silent, "wrong", "returns_none", "`return`"),
@@ -202,7 +208,11 @@ def scribble(x):
         (np.array([2.0, 4.0, 8.0]), "wrong", "not_callable", "ndarray"),
         (lambda x: 2 * x > 0, "wrong", None, "got dtype bool"),
         (lambda x: (2 * x).astype(complex), "wrong", None, "got dtype complex128"),
-        (lambda x: (2 * x).tolist(), "wrong", None, "got a list"),
+        (lambda x: (2 * x).tolist(), "wrong", "another_type", "come as a list"),
+        (lambda x: (3 * x).tolist(), "wrong", None, "got a list"),
+        (lambda x: [y for y in 2 * x] + [1], "wrong", None, "got a list"),
+        (lambda x: torch.from_numpy(2 * x), "right", None, "goes on in NumPy"),
+        (unfinished, "not_written", None, "Delete that line"),
         (lambda x: 2 * x * np.nan, "wrong", None, "nan"),
         (lambda x: (2 * x)[..., None], "wrong", None, "got shape (3, 1)"),
         (lambda x: 2 * x + (x > 4), "wrong", None, "entry [1, 1]: expected 10, got 11"),
@@ -265,7 +275,10 @@ def test_a_check_gives_back_the_answer_or_the_oracle(capsys):
     assert exercise(right) is right
     for wrong in endless, raising, 3, lambda x: 3 * x:
         assert exercise(wrong) is exercise.oracle
-    assert "0.1 double: not right yet: tripled" in capsys.readouterr().out
+    assert exercise(lambda x: torch.from_numpy(2 * x)) is exercise.oracle  # the lesson needs NumPy
+    assert "stand-in" not in capsys.readouterr().out
+    exercise(lambda x: 3 * x)
+    assert "0.1 double: not right yet (tripled)" in capsys.readouterr().out
 
 
 def test_strict_mode_raises_and_keeps_nothing(monkeypatch, home):
@@ -342,6 +355,25 @@ def test_hints_come_one_by_one_and_begin_again(capsys):
     for text in [*exercise.hints, exercise.hints[0]]:
         checks.hint(exercise.number)
         assert text in capsys.readouterr().out.replace("\n  ", "\n")
+
+
+def test_a_hint_can_be_asked_for_by_name(capsys):
+    checks.hint(CATALOGUE[0].name)
+    assert CATALOGUE[0].hints[0] in capsys.readouterr().out.replace("\n  ", "\n")
+
+
+def test_a_coincidence_names_no_mistake():
+    nearest = toy(
+        oracle=lambda x: int(x.argmin()),
+        mistakes=[Mistake("largest", "Take the smallest.", lambda x: int(x.argmax()))],
+    )
+    assert nearest.judge(lambda x: int(x.argmax())).mistake == "largest"
+    assert nearest.judge(lambda x: 2).mistake is None  # right once, and once like the mutant
+
+
+def test_stress_and_code_in_a_panel():
+    shown = engine.panel.Panel("wrong", "t", "Each *row* of `a * b` must; 2 * 3 * 4.")
+    assert "<em>row</em> of <code>a * b</code> must; 2 * 3 * 4." in shown._repr_html_()
 
 
 def test_a_hint_for_no_exercise_is_a_sentence(capsys):

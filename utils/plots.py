@@ -8,6 +8,7 @@ from html import escape
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.patches import Patch, Rectangle
 
 # Okabe and Ito's palette: told apart by colour-blind readers (Okabe & Ito 2008, "Color Universal
 # Design").
@@ -80,6 +81,11 @@ def show(fig: plt.Figure, alt: str) -> None:
     fig.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
     plt.close(fig)
     display(_Picture(buffer.getvalue(), alt))
+
+
+def box(x: float, y: float, colour: str, width: float = 0.9, height: float = 0.9) -> Patch:
+    """A filled rectangle for diagrams, with its lower left corner at (x, y) in data units."""
+    return Rectangle((x, y), width, height, facecolor=colour, edgecolor="none")
 
 
 def heatmap(

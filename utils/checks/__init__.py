@@ -33,7 +33,7 @@ def catalogue() -> list[Exercise]:
 
 
 def _find(name: str) -> Exercise:
-    """The exercise with this key ("01.attention") or number ("1.3").
+    """The exercise with this key ("01.attention"), number ("1.3") or, if only one has it, name.
 
     Raises:
         KeyError: there is none; the message lists those there are.
@@ -42,6 +42,8 @@ def _find(name: str) -> Exercise:
     for exercise in exercises:
         if name in (exercise.key, exercise.number):
             return exercise
+    if len(named := [e for e in exercises if e.name == name]) == 1:
+        return named[0]
     known = ", ".join(f"{e.number} ({e.key})" for e in exercises)
     raise KeyError(f"There is no exercise {name!r}. There are: {known}.")
 

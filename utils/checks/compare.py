@@ -58,6 +58,31 @@ def show(value: Any, limit: int = 12) -> str:
     return np.array2string(array, precision=4, suppress_small=True, separator=", ")
 
 
+def show_call(value: Any) -> str:
+    """As `show`, written as Python that makes the value again, where it is small."""
+    text = show(value)
+    if not text.startswith("["):
+        return text
+    if is_tensor(value):
+        return f"torch.tensor({text})"
+    return f"np.array({text})" if isinstance(value, np.ndarray) else text
+
+
+def like(got: Any, expected: Any) -> Any:
+    """`got` as the kind of array that `expected` is, if that can be made of it; else unchanged."""
+    if as_array(expected) is None or type(got) is type(expected):
+        return got
+    try:
+        if is_tensor(expected):
+            import torch
+
+            return torch.as_tensor(np.asarray(got))
+        inside = np.asarray(got) if not isinstance(got, str | bytes) else got
+        return inside if getattr(inside, "dtype", np.dtype(object)).kind in "biufc" else got
+    except (ValueError, TypeError, RuntimeError):
+        return got
+
+
 def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
     """Describe the first difference between a result and the expected one.
 

@@ -5,9 +5,11 @@ mistakes, each a wrong implementation with the hint that it deserves. An answer 
 compared with every wrong implementation; the one that it equals names the mistake.
 """
 
+import ast
 import functools
 import inspect
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,7 +22,8 @@ from utils.checks.compare import (
     difference,
     is_tensor,
     largest_difference,
-    show,
+    like,
+    show_call,
 )
 from utils.checks.sandbox import TooSlow, call_with_limit, learners_line, quiet
 
@@ -40,12 +43,14 @@ class Outcome:
         mistake: the name of the mistake, where it is a known one.
         message: one or two sentences for the learner; `code` stands in backticks.
         evidence: preformatted lines: the smallest case that differs, or the learner's own line.
+        stand_in: right, yet the lesson cannot go on with it (a tensor where it needs an array).
     """
 
     status: Status
     mistake: str | None = None
     message: str = ""
     evidence: str = ""
+    stand_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,8 @@ class Exercise:
             raise CheckFailed(f"{self.key}: {outcome.status}. {outcome.message}")
         if not strict and outcome.status != "not_written":
             store.record(self.key, outcome.status, outcome.mistake, _source(answer))
-        return answer if outcome.status == "right" else self.oracle
+        goes_on = outcome.status == "right" and not outcome.stand_in
+        return answer if goes_on else self.oracle
 
     def judge(self, answer: Any) -> Outcome:
         """What the check says of an answer, without showing or keeping it."""
@@ -191,6 +197,9 @@ class Exercise:
             try:
                 call_with_limit(run, self.seconds)
             except NotImplementedError:
+                if _stub_left_behind(_source(answer)):
+                    said = "There is code of yours, and `raise NotImplementedError` still stands "
+                    return Outcome("not_written", message=said + "in it. Delete that line.")
                 return Outcome("not_written", message="Not written yet.")
             except KeyboardInterrupt:
                 raise
@@ -204,7 +213,9 @@ class Exercise:
                 )
             except BaseException as error:
                 return Outcome(
-                    "raised", message="It left the notebook.", evidence=learners_line(error)
+                    "raised",
+                    message="It tries to end Python itself.",
+                    evidence=learners_line(error),
                 )
         return self._manners(results, cases, printed.getvalue()) or results
 
@@ -213,7 +224,9 @@ class Exercise:
         if all(r is None for r in results) and any(e is not None for e in self.expected):
             if printed.strip():
                 said = "It prints its result and returns `None`. Write `return` where it prints."
-                return Outcome("wrong", "prints", said, f"it printed: {printed.strip()[:120]}")
+                return Outcome(
+                    "wrong", "prints", said, f"it printed: {printed.strip().splitlines()[0][:120]}"
+                )
             return Outcome("wrong", "returns_none", "It returns `None`: is the `return` missing?")
         exact = Tolerance(0.0, 0.0)
         for case, fresh in zip(cases, self.cases(), strict=True):
@@ -234,7 +247,10 @@ class Exercise:
         differences = self._differences(results, self.expected)
         wrong = [i for i, said in enumerate(differences) if said]
         if not wrong:
-            return Outcome("right", message=self._right(results))
+            stand_in = self._tensors_for_arrays(results)
+            return Outcome("right", message=self._right(results), stand_in=stand_in)
+        if container := self._other_container(results):
+            return container
         smallest_first = sorted(wrong, key=lambda i: _size(self.cases()[i]))
         if all(isinstance(result, Raised) for result in results):
             return self._raised(results, smallest_first[0])
@@ -257,11 +273,30 @@ class Exercise:
         largest = largest_difference(results, self.expected)
         found = f"max difference {largest:.0e}" if largest else "identical"
         said = f"Compared with {self.compared_with} on {len(results)} inputs: {found}."
-        if any(
-            is_tensor(r) and not is_tensor(e) for r, e in zip(results, self.expected, strict=True)
-        ):
-            said += " It returns a torch tensor; the lesson goes on in NumPy: `.numpy()` makes one."
+        if self._tensors_for_arrays(results):
+            said += (
+                " It returns a torch tensor, and this lesson goes on in NumPy, with the course's "
+                "own version: `.numpy()` at the end of yours lets it take part."
+            )
         return said
+
+    def _tensors_for_arrays(self, results: list[Any]) -> bool:
+        pairs = zip(results, self.expected, strict=True)
+        return any(is_tensor(r) and as_array(e) is not None and not is_tensor(e) for r, e in pairs)
+
+    def _other_container(self, results: list[Any]) -> Outcome | None:
+        """The right numbers in a list, or in the other library's kind of array."""
+        inside = [like(got, wanted) for got, wanted in zip(results, self.expected, strict=True)]
+        if any(self._differences(inside, self.expected)):
+            return None
+        wanted = "torch.tensor" if any(map(is_tensor, self.expected)) else "np.array"
+        got = next(r for r, i in zip(results, inside, strict=True) if r is not i)
+        return Outcome(
+            "wrong",
+            "another_type",
+            f"The numbers are right, but they come as a {type(got).__name__}, and the lesson goes "
+            f"on with what `{wanted}(...)` makes of them: return that.",
+        )
 
     def _raised(self, results: list[Any], index: int) -> Outcome:
         return Outcome(
@@ -279,18 +314,17 @@ class Exercise:
             agrees = [said is None for said in self._differences(results, theirs)]
             if all(agrees) and telling:
                 return Outcome("wrong", mistake.name, mistake.hint)
-            partly[mistake.name] = [i for i in telling if agrees[i]]
+            partly[mistake.name] = [i for i in telling if agrees[i] and _tells(self.expected[i])]
             if 0 in telling and not agrees[0]:  # on the plain inputs it is something else
                 partly[mistake.name] = []
         best = max(partly, key=lambda name: len(partly[name]), default=None)
-        if best is None or not partly[best]:
+        if best is None or 2 * len(partly[best]) < len(telling) or not partly[best]:
             return None
         if sum(len(cases) == len(partly[best]) for cases in partly.values()) > 1:
             return None
         hint = next(m.hint for m in self.mistakes if m.name == best)
-        return Outcome(
-            "wrong", best, f"{hint} Mend this first: something else is not right either."
-        )
+        some = f"(It fits {len(partly[best])} of {len(wrong)} inputs that come out wrong: there may"
+        return Outcome("wrong", best, f"{hint} {some} be something else besides.)")
 
     @functools.cached_property
     def _mutant_results(self) -> dict[str, list[Any]]:
@@ -307,11 +341,11 @@ class Exercise:
             return case.label
         names = [*inspect.signature(self.oracle).parameters]
         given = [*zip(names, case.args, strict=False), *case.kwargs.items()]
-        texts = [f"{name}={show(value)}" for name, value in given]
+        texts = [f"{name}={show_call(value)}" for name, value in given]
         line = f"{self.name}({', '.join(texts)})"
         if len(line) <= 80 and "\n" not in line:
             return line
-        lines = [text.replace("\n", "\n" + " " * (text.index("=") + 5)) for text in texts]
+        lines = [text.replace("\n", "\n" + " " * (text.find("[") + 4)) for text in texts]
         return f"{self.name}(\n    " + ",\n    ".join(lines) + ")"
 
 
@@ -324,7 +358,7 @@ def outcome_panel(exercise: Exercise, outcome: Outcome) -> panel.Panel:
         "raised": "stops with an error",
     }[outcome.status]
     if outcome.status == "wrong" and outcome.mistake:
-        title += f": {outcome.mistake.replace('_', ' ')}"
+        title += f" ({outcome.mistake.replace('_', ' ')})"
     message = outcome.message if outcome.message != "Not written yet." else ""
     if outcome.status == "not_written":
         message = message or "The lesson goes on with the course's own version until you write it."
@@ -334,7 +368,10 @@ def outcome_panel(exercise: Exercise, outcome: Outcome) -> panel.Panel:
         title=f"{exercise.number} {exercise.name}: {title}",
         message=message,
         evidence=outcome.evidence,
-        note=f'Stuck? `checks.hint("{exercise.number}")`' if stuck else "",
+        note=f'Stuck? `checks.hint("{exercise.number}")`. Below, `{exercise.name}` is the '
+        "course's own version, until yours is right."
+        if stuck
+        else "",
     )
 
 
@@ -344,6 +381,31 @@ def _source(answer: Any) -> str:
         return inspect.getsource(answer)
     except (OSError, TypeError):
         return ""
+
+
+def _stub_left_behind(source: str) -> bool:
+    """True if a function holds `raise NotImplementedError` and other statements besides."""
+    try:
+        tree = ast.parse(textwrap.dedent(source))
+    except SyntaxError:
+        return False
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            body = [n for n in function.body if not _is_docstring(n)]
+            stub = any("NotImplementedError" in ast.unparse(n) for n in body)
+            if stub and len(body) > 1:
+                return True
+    return False
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _tells(expected: Any) -> bool:
+    """True if two results cannot well be the same by chance: more than one yes, no or count."""
+    array = as_array(expected)
+    return array is None or array.dtype.kind == "f" or array.size > 2
 
 
 def _comparable(case: Case) -> bool:

@@ -27,6 +27,8 @@ dot = Exercise(
         Case(np.array([1.0, 2.0, 3.0]), np.array([4.0, 0.0, -1.0])),
         Case(np.array([2.0, 5.0]), np.array([3.0, 1.0])),
         Case(_normal(1, 6), _normal(2, 6)),
+        Case(np.array([1.0, -3.0]), np.array([2.0, 1.0])),
+        Case(np.array([3.0]), np.array([-2.0])),
     ],
     mistakes=[
         Mistake(
@@ -54,6 +56,11 @@ dot = Exercise(
             "You multiply `a` with itself: `b` is not used.",
             lambda a, b: (a * a).sum(),
         ),
+        Mistake(
+            "sign_lost",
+            "A dot product may be negative; yours never is.",
+            lambda a, b: abs((a * b).sum()),
+        ),
     ],
     hints=[
         "What does `a * b` give, for two arrays of the same length?",
@@ -72,7 +79,9 @@ shares = Exercise(
         Case(_positive(1, 2, 3)),
         Case(_positive(2, 3, 3)),
         Case(np.array([[1.0, 3.0], [2.0, 2.0]])),
-        Case(np.array([[1, 3], [2, 2], [5, 0]])),
+        Case(np.array([[1, 3], [2, 2], [5, 1]])),
+        Case(np.array([[1.0, 4.0, 3.0]])),
+        Case(np.array([[2.0], [5.0]])),
     ],
     mistakes=[
         Mistake(
@@ -120,6 +129,8 @@ weighted_mean = Exercise(
         Case(np.array([0.2, 0.3, 0.5]), _normal(3, 3, 2)),
         Case(np.array([0.1, 0.6, 0.3]), _normal(4, 3, 3)),
         Case(np.array([0.25, 0.75]), np.array([[0.0, 4.0], [8.0, 0.0]])),
+        Case(np.array([0.25, 0.75]), np.array([[4, 1], [2, 3]])),
+        Case(np.array([0.5, 0.5]), np.array([[2.0], [4.0]])),
     ],
     mistakes=[
         Mistake(
@@ -134,9 +145,21 @@ weighted_mean = Exercise(
         ),
         Mistake(
             "weights_on_columns",
-            "The weights are laid along the *columns*: `values @ weights`. They belong to the "
-            "rows: `weights @ values`.",
+            "The weights are laid along the *columns*, as `values @ weights` does. They belong to "
+            "the rows, `weights @ values`; are the arguments in the order of the task?",
             lambda weights, values: values @ weights,
+        ),
+        Mistake(
+            "rows_summed",
+            "The rows are weighted, and then you add up *along* each row. Add up the rows "
+            "themselves: `axis=0`.",
+            lambda weights, values: (weights[:, None] * values).sum(axis=1),
+        ),
+        Mistake(
+            "no_axis_added",
+            "`weights * values` lays the weights along the columns (and stops where there are not "
+            "as many). `weights[:, None]` is one weight for each row.",
+            lambda weights, values: (weights * values).sum(axis=0),
         ),
         Mistake(
             "divided_again",
@@ -155,6 +178,8 @@ weighted_mean = Exercise(
     ],
 )
 
+_SIZES = [(2, 3), (7, 4), (5, 1), (3, 5), (9, 2), (6, 6), (4, 3), (8, 5)]  # keys, numbers in each
+
 # --- 0.4 nearest (stretch) ------------------------------------------------------------------
 
 
@@ -162,15 +187,31 @@ def _cosine_nearest(query, keys):
     return int(np.argmax(keys @ query / np.linalg.norm(keys, axis=1)))
 
 
+def _by(distance):
+    """Nearest by another distance, from the differences `(R, n)` to `(R,)`."""
+    return lambda query, keys: int(np.argmin(distance(np.asarray(keys) - query)))
+
+
+def _nearest(query, keys):
+    return _by(lambda d: (d**2).sum(axis=1))(query, keys)
+
+
 nearest = Exercise(
     number="0.4",
     name="nearest",
-    oracle=lambda query, keys: int(np.argmin(((np.asarray(keys) - query) ** 2).sum(axis=1))),
+    oracle=_nearest,
     compared_with="`np.argmin` of the squared distances",
     cases=lambda: [
         Case(np.array([1.0, 1.0]), np.array([[2.0, 2.0], [9.0, 0.0], [1.0, 0.5], [1.9, 1.2]])),
-        Case(np.array([0.0, 3.0]), np.array([[0.0, 9.0], [5.0, 5.0], [1.0, 0.0], [1.0, 2.0]])),
-        Case(np.array([2.0, 0.0]), np.array([[2.0, 1.2], [3.0, 0.0], [-2.0, 0.0]])),
+        Case(np.array([0.0, 0.0]), np.array([[3.0, 0.0], [2.0, 2.0]])),  # not Manhattan
+        Case(np.array([0.0, 0.0]), np.array([[3.0, -3.0], [1.0, 0.0]])),  # not the sum's square
+        Case(np.array([0.0, 0.0, 0.0]), np.array([[2.5, 0.0, 0.0], [2.0, 2.0, 2.0]])),
+        Case(np.array([0.0]), np.array([[-40.0], [90.0], [-30.0]])),  # all far away
+        Case(np.array([5.0, 5.0, 5.0]), np.array([[1.0, 1.0, 1.0]])),
+        *[
+            Case(3 * _normal(i, n), 3 * _normal(i + 50, rows, n))
+            for i, (rows, n) in enumerate(_SIZES)
+        ],
     ],
     mistakes=[
         Mistake(
@@ -190,6 +231,41 @@ nearest = Exercise(
             _cosine_nearest,
         ),
         Mistake(
+            "not_squared",
+            "The differences are added up as they are, so that −3 and +3 cancel. Square them.",
+            _by(lambda d: d.sum(axis=1)),
+        ),
+        Mistake(
+            "squared_after_the_sum",
+            "You add up first and square then, so that −3 and +3 cancel. Square each difference.",
+            _by(lambda d: d.sum(axis=1) ** 2),
+        ),
+        Mistake(
+            "absolute_differences",
+            "You add up absolute differences. Here their *squares* count.",
+            _by(lambda d: np.abs(d).sum(axis=1)),
+        ),
+        Mistake(
+            "largest_difference",
+            "You look at the largest difference alone. Add up the squares of all.",
+            _by(lambda d: np.abs(d).max(axis=1)),
+        ),
+        Mistake(
+            "axis_0",
+            "You add up down the columns, over the keys. The sum runs along each row: `axis=1`.",
+            _by(lambda d: (d**2).sum(axis=0)),
+        ),
+        Mistake(
+            "counted_from_1",
+            "Your count starts at 1; the first row has the number 0.",
+            lambda query, keys: _nearest(query, keys) + 1,
+        ),
+        Mistake(
+            "distances_returned",
+            "You return all distances; the *place* of the smallest is wanted: `np.argmin`.",
+            lambda query, keys: ((keys - query) ** 2).sum(axis=1),
+        ),
+        Mistake(
             "distance_returned",
             "You return the distance; its *place* among the keys is wanted: `np.argmin`.",
             lambda query, keys: float(((keys - query) ** 2).sum(axis=1).min()),
@@ -197,11 +273,12 @@ nearest = Exercise(
         Mistake(
             "key_returned",
             "You return the key itself; its *place* among the keys is wanted.",
-            lambda query, keys: keys[np.argmin(((keys - query) ** 2).sum(axis=1))],
+            lambda query, keys: keys[_nearest(query, keys)],
         ),
     ],
     hints=[
         "`keys - query` subtracts the query from every row.",
-        "Square it, add up along each row, and ask `np.argmin` where the smallest is.",
+        "Square it, and add up along each row: one squared distance for each key.",
+        "`np.argmin` says where the smallest is.",
     ],
 )

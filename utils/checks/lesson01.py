@@ -86,6 +86,23 @@ scores = Exercise(
             "You compare the queries with themselves: `k` is not used.",
             lambda q, k: q @ q.T,
         ),
+        Mistake(
+            "keys_with_keys",
+            "You compare the keys with themselves: `q` is not used.",
+            lambda q, k: k @ k.T,
+        ),
+        Mistake(
+            "last_product_only",
+            "Only the product of the last components is left: add up over all of them "
+            "(`+=`, not `=`).",
+            lambda q, k: np.outer(q[:, -1], k[:, -1]),
+        ),
+        Mistake(
+            "axis_lost",
+            "The numbers are right, but with one query the table has lost an axis: its shape is "
+            "`(1, T_k)`. Is there a `squeeze`?",
+            lambda q, k: (q @ k.T).squeeze(),
+        ),
     ],
     hints=[
         "Write it for one query and one key first: `sum(q[0, c] * k[0, c] for c in ...)`.",
@@ -140,6 +157,9 @@ softmax = Exercise(
         Case(np.array([[1000.0, 1001.0, 1002.0]])),
         Case(np.array([[1000.0, 1001.0], [-1000.0, -1001.0]])),
         Case(np.array([[0.0, 800.0]])),
+        Case(np.array([[800.0, 0.0]])),
+        Case(np.array([[0.0, 0.0, 0.0, 3000.0], [-3000.0, 0.0, 1.0, 1.0]])),
+        Case(np.array([[-1000.0, -1001.0]])),
         Case(np.array([1, 2, 3])),
     ],
     mistakes=[
@@ -172,6 +192,35 @@ softmax = Exercise(
             "`keepdims=True` is missing: the row sums have shape `(T,)`, and NumPy lays them along "
             "the *columns*. On a square table that gives no error, only wrong numbers.",
             _no_keepdims,
+        ),
+        Mistake(
+            "no_keepdims_and_no_max",
+            "`keepdims=True` is missing: the row sums have shape `(T,)`, and NumPy lays them along "
+            "the *columns*. And large scores will overflow until you subtract each row's largest.",
+            lambda x: np.exp(x) / np.exp(x).sum(axis=-1),
+        ),
+        Mistake(
+            "mean_subtracted",
+            "You subtract the row's *mean*: the largest score can still lie far above it and "
+            "overflow. Subtract the row's largest.",
+            _shifted(lambda x: x.mean(axis=-1, keepdims=True)),
+        ),
+        Mistake(
+            "largest_size_subtracted",
+            "You subtract the largest *absolute* score. In a row of large negative scores that "
+            "makes all of them smaller still, and `0 / 0` is `nan`. Subtract the largest score.",
+            _shifted(lambda x: np.abs(x).max(axis=-1, keepdims=True)),
+        ),
+        Mistake(
+            "first_subtracted",
+            "You subtract the row's *first* entry: the largest can still overflow.",
+            _shifted(lambda x: x[..., :1]),
+        ),
+        Mistake(
+            "subtracted_only_if_large",
+            "You subtract only where scores are large and positive. Large *negative* ones give "
+            "`0 / 0`. Subtract each row's largest always; it costs nothing.",
+            lambda x: _shifted(lambda x: np.maximum(x.max(axis=-1, keepdims=True), 0.0))(x),
         ),
         Mistake(
             "no_keepdims_in_sum",
@@ -286,6 +335,18 @@ score_variance = Exercise(
             "You use std² once. Both factors vary: with mean 0, Var(ab) = std² · std².",
             lambda d, m, s: d * s**2,
         ),
+        Mistake(
+            "formula_for_the_whole_score",
+            "You multiply E[a²]E[b²] by d_k and (E[a]E[b])² by d_k². Take the variance of *one* "
+            "product first; d_k of these add up.",
+            lambda d, m, s: d * (s**2 + m**2) ** 2 - d**2 * m**4,
+        ),
+        Mistake(
+            "mean_squared_for_fourth_power",
+            "You subtract mean². The mean of a product is E[a]E[b] = mean², and the variance "
+            "subtracts the *square* of that: mean⁴.",
+            lambda d, m, s: d * ((s**2 + m**2) ** 2 - m**2),
+        ),
     ],
     hints=[
         "The terms q_c · k_c are independent of one another: their variances add up.",
@@ -344,6 +405,17 @@ attention = Exercise(
             "You divide by the root of the number of words, `k.shape[0]`. What makes the scores "
             "large is the number of *components* that are added up: `k.shape[1]`.",
             _variant(scale=lambda q, k, v: np.sqrt(k.shape[0])),
+        ),
+        Mistake(
+            "scale_by_number_of_queries",
+            "You divide by the root of the number of queries. What makes the scores large is the "
+            "number of *components* that are added up: `k.shape[1]`.",
+            _variant(scale=lambda q, k, v: np.sqrt(q.shape[0])),
+        ),
+        Mistake(
+            "not_normalised",
+            "The exponentials are not divided by their sum: the weights of a row must sum to 1.",
+            _variant(normalise=lambda x: np.exp(x - x.max(axis=-1, keepdims=True))),
         ),
         Mistake(
             "scale_by_number_of_words",
@@ -433,7 +505,7 @@ attention = Exercise(
 
 
 def _softmax_jacobian(p):
-    x = torch.as_tensor(p, dtype=torch.float64).log()
+    x = torch.as_tensor(p, dtype=torch.float64).log()  # -inf for a weight of 0
     return torch.autograd.functional.jacobian(lambda x: x.softmax(-1), x).numpy()
 
 
@@ -446,6 +518,7 @@ softmax_jacobian = Exercise(
         Case(np.array([0.2, 0.3, 0.5])),
         Case(np.array([0.25, 0.75])),
         Case(np.array([0.1, 0.2, 0.3, 0.4])),
+        Case(np.array([1.0, 0.0, 0.0])),
     ],
     mistakes=[
         Mistake(
@@ -476,6 +549,22 @@ softmax_jacobian = Exercise(
             "On the diagonal stands p_i(1 − p_i), not 1 − p_i²: the diagonal matrix to start from "
             "is `np.diag(p)`, not `np.eye(T)`.",
             lambda p: np.eye(len(p)) - np.outer(p, p),
+        ),
+        Mistake(
+            "sign_turned",
+            "All signs are turned round: a score that rises lifts its own weight.",
+            lambda p: np.outer(p, p) - np.diag(p),
+        ),
+        Mistake(
+            "product_in_place_of_a_table",
+            "`p * p` and `p @ p` do not make a table: every p_i has to meet every p_j, "
+            "`np.outer(p, p)`.",
+            lambda p: np.diag(p) - p * p,
+        ),
+        Mistake(
+            "divides_by_a_weight",
+            "Right until a weight is 0: your formula divides by it. Multiply it out first.",
+            lambda p: np.outer(p, p) * (np.eye(len(p)) / p[:, None] - 1),
         ),
     ],
     hints=[

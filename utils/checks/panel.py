@@ -53,8 +53,11 @@ class Panel:
 
 
 def _code(text: str) -> str:
-    """Text as HTML, with what stands in backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    """Text as HTML: what stands in backticks as code, what stands in asterisks stressed."""
+    parts = re.split(r"`([^`]+)`", html.escape(text, quote=False))
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    parts[::2] = [re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def show(thing: object) -> None:
