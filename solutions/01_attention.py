@@ -2,17 +2,18 @@
 r"""
 # 01 · Attention, by hand
 
-A language model reads by letting every word look at every other word and take from each what it needs. That looking is called *attention*, and it is four lines of arithmetic:
+A language model reads by letting words look at other words, and take from each what they need. That looking is called *attention*, and it is four lines of arithmetic:
 
 $$\operatorname{attention}(Q, K, V) = \operatorname{softmax}\!\left(\frac{QK^\top}{\sqrt{d_k}}\right)V$$
 
-In this lesson you write all four, in NumPy, with numbers small enough for a pencil. You will find out why each symbol stands where it stands, what goes wrong without it, and how to notice. At the end your four lines take the place of an attention head inside a real language model, and its numbers do not change.
+In this lesson you write all four, in NumPy, with numbers small enough for a pencil. You will find out why each symbol stands where it stands, what goes wrong without it, and how to notice. At the end your four lines compute what each of the 270 attention heads of a real language model computes, and you compare the numbers.
 
 **Needs:** Python, and NumPy's arrays and matrix product. **Takes:** about 75 minutes. **Exercises:** 1.1 to 1.4, and 1.5 for those who like a derivative.
 """
 
 # %%
 import numpy as np
+import scipy.special
 import torch
 import torch.nn.functional as F
 
@@ -32,15 +33,15 @@ A Python dictionary answers if your question equals one of its keys, and not oth
 prices = {"water": 1.0, "tea": 2.0, "coffee": 3.0}
 
 print(prices["tea"])
-print(prices.get("double tea", "no such key"))
+print(prices.get("strong tea", "no such key"))
 
 # %% [markdown]
 r"""
-A double tea is not on the list, yet you could guess a price: it is rather like a coffee. So let the dictionary be *soft*. Describe each drink by a number that can be compared, its caffeine in arbitrary units, and ask not whether a key fits but **how well**. Then hand over a mixture of all prices, each in proportion to its fit.
+A strong tea is not on the list, yet you could guess a price: it is rather like a coffee. So let the dictionary be *soft*. Describe each drink by a number that can be compared, its caffeine in arbitrary units, and ask not whether a key fits but **how well**. Then hand over a mixture of all prices, each in proportion to its fit.
 
 Three words for three roles, and they will stay with you to the last lesson:
 
-- the **query** is what you ask with (the double tea's caffeine),
+- the **query** is what you ask with (the strong tea's caffeine),
 - a **key** is what an entry is found by (each drink's caffeine),
 - a **value** is what the entry hands over (its price).
 
@@ -50,7 +51,7 @@ Here fit means closeness. `np.exp` turns it into something positive, and dividin
 # %%
 keys = np.array([0.0, 2.0, 4.0])  # caffeine of water, tea, coffee
 values = np.array([1.0, 2.0, 3.0])  # their prices
-query = 3.5  # a double tea
+query = 3.5  # a strong tea
 
 fit = np.exp(-((query - keys) ** 2))
 weights = fit / fit.sum()
@@ -80,9 +81,9 @@ plots.show(fig, "The hard look-up is a staircase; the soft one a smooth curve th
 
 # %% [markdown]
 r"""
-The soft answer never leaves the range of the values: it is a weighted mean of them. It is also smooth, and that is the point. A staircase has slope zero almost everywhere, so nothing could be learned through it; a smooth curve tells each key and each query in which direction to move. (Statisticians have known this curve since 1964 as the Nadaraya–Watson estimator.)
+The soft answer never leaves the range of the values: it is a weighted mean of them. It changes fastest halfway between two keys, where the hard one jumps. And it is smooth, which is the point. A staircase has slope zero almost everywhere, so nothing could be learned through it; a smooth curve tells each key and each query in which direction to move. (Statisticians have known this curve since 1964 as the Nadaraya–Watson estimator.)
 
-Attention is this dictionary with one change: a word is described by several numbers in place of one, and fit is measured by a **dot product**.
+Attention is this dictionary with two changes. A word is described by several numbers in place of one. And fit is measured by a **dot product** in place of closeness. The two are relatives: $-(q-k)^2 = 2qk - q^2 - k^2$. The term $q^2$ is the same for all keys, so it cancels when shares are made. Leave out $k^2$ as well, and the product is what remains; the price is that a key with large numbers fits everybody a little better.
 """
 
 # %% [markdown]
@@ -110,7 +111,7 @@ print(x.shape, "= (T, d_model): 6 words, 3 numbers each")
 
 # %% [markdown]
 r"""
-We call the number of words $T$ and the width of a word's vector `d_model`. In a real model `d_model` is hundreds or thousands, nobody chooses the numbers, and nobody can say what most of them mean. The arithmetic is the same.
+We call the number of words $T$ and the width of a word's vector `d_model`. In a real model the vectors are called *embeddings*, `d_model` is hundreds or thousands, nobody chooses the numbers, and nobody can say what most of them mean. The arithmetic is the same.
 
 Look at *bank*: one part water, one part money. On its own it cannot be told which. You resolved it the moment you read it, by looking at the word before. **That is what attention is for: to let a word's vector take up what the other words know.**
 """
@@ -146,7 +147,7 @@ r"""
 Write the table of all dot products of queries with keys.
 
 - `q`: `(T_q, d_k)`, one query in each row; `k`: `(T_k, d_k)`, one key in each row
-- returns `(T_q, T_k)`: entry `[i, j]` is query `i` · key `j`
+- returns an array, `(T_q, T_k)`: entry `[i, j]` is query `i` · key `j`
 
 By hand: the query `[1, 0, 2]` and the keys `[3, 1, 1]` and `[0, 5, 0]` give `[[5, 0]]`. Loops are fine; one matrix product is shorter. The number of queries need not be the number of keys.
 """
@@ -224,7 +225,7 @@ It cancels. So choose $m$ as the row's largest score: then the largest exponent 
 Write the softmax over the **last** axis, safe for large scores.
 
 - `x`: any number of axes, `(T,)`, `(T_q, T_k)`, `(B, T_q, T_k)` …
-- returns the same shape; along the last axis all entries are positive and sum to 1
+- returns an array of the same shape; along the last axis no entry is negative, and they sum to 1
 
 By hand: `[0, 0]` gives `[0.5, 0.5]`, and so does `[1000, 1000]`. You will want `keepdims=True`, which keeps a summed axis with length 1, so that a row's sum is divided out of its own row.
 """
@@ -262,7 +263,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-On the left everybody gets the same: a plain mean. On the right the winner takes it all, and the soft dictionary has become a hard one, staircase and all. Remember this picture: section 6 turns on it, and in lesson 9 the same dial is called *temperature*.
+On the left everybody gets the same: a plain mean. On the right the winner takes it all, and the soft dictionary has become a hard one, staircase and all. Remember this picture: section 6 turns on it, and in lesson 9 the same dial, turned the other way, is called *temperature*.
 """
 
 # %% [markdown]
@@ -294,7 +295,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-*bank* went in with as much water as money, and came out with three times as much water. Nobody told it about rivers; it took up what its neighbour knew. And *by* and *the*, with no question to ask, gave equal shares to all six words: their output is the plain mean of the sentence.
+*bank* went in with as much water as money, and came out with three times as much water. Nobody told it about rivers; it took up what another word of the sentence knew. (Which place that word has does not matter to the formula: shuffle the sentence, and *bank* gets the same. How words learn about order is lesson 3.) And *by* and *the*, with no question to ask, gave equal shares to all six words: their output is the plain mean of the sentence.
 
 **Predict:** replace *river* by *city*, a word with 2 of money and nothing else. What becomes of *bank*?
 """
@@ -324,10 +325,10 @@ The formula divides the scores by $\sqrt{d_k}$, and we have not. With three numb
 # %%
 rng = np.random.default_rng(0)
 
-for d_k in (4, 64, 1024):
-    q, k = rng.normal(size=(2000, d_k)), rng.normal(size=(2000, d_k))
+for width in (4, 64, 1024):
+    q, k = rng.normal(size=(2000, width)), rng.normal(size=(2000, width))
     s = (q * k).sum(axis=1)  # (2000,): 2000 independent scores
-    print(f"d_k {d_k:5}: mean {s.mean():5.1f}, standard deviation {s.std():5.1f}")
+    print(f"d_k {width:5}: mean {s.mean():5.1f}, standard deviation {s.std():5.1f}")
 
 # %% [markdown]
 r"""
@@ -335,9 +336,7 @@ Sixteen, the root of 256. The mean stays near 0, because pluses and minuses canc
 
 (You will often read that "the dot product grows with $d_k$". Its *variance* does. Its typical size grows with the root, and that is why the formula divides by the root. Vaswani et al., 2017, footnote 4, say it exactly.)
 
-And if the components do not have mean 0 and variance 1? For independent $a$ and $b$,
-
-$$\operatorname{Var}(ab) = \mathbb{E}[a^2]\,\mathbb{E}[b^2] - \big(\mathbb{E}[a]\,\mathbb{E}[b]\big)^2, \qquad \mathbb{E}[a^2] = \text{std}^2 + \text{mean}^2.$$
+And if the components do not have mean 0 and variance 1? The variance of any number is $\operatorname{Var}(z) = \mathbb{E}[z^2] - \mathbb{E}[z]^2$. Put $z = ab$ for one product, and use that the mean of a product of *independent* things is the product of their means.
 
 ### Exercise 1.3 · `score_variance` ★★ · 10 minutes
 
@@ -364,6 +363,20 @@ score_variance = checks.score_variance(score_variance)
 
 # %% [markdown]
 r"""
+**Predict:** if all components have mean 1 in place of 0, does the spread of the scores grow, shrink or stay?
+"""
+
+# %%
+q, k = rng.normal(1, 1, size=(2, 4000, 64))
+measured = (q * k).sum(axis=1).var()
+for mean in (0, 1):
+    print(f"mean {mean}: the formula says {score_variance(64, mean, 1)}")
+print("measured with mean 1, within a tenth:", abs(measured / score_variance(64, 1, 1) - 1) < 0.1)
+
+# %% [markdown]
+r"""
+Three times the variance: a common offset in queries and keys makes scores wilder. It is one reason why models *normalise* their vectors before attention (lesson 4).
+
 Now the consequence. Give one query 16 keys to choose from, and ask how *open* its attention is. The **entropy** of the weights, $-\sum_j p_j \ln p_j$, says so in one number: $\ln 16 \approx 2.77$ if all keys share equally, 0 if one takes everything.
 
 We also ask what could be *learned*. Training needs the slope of the weights with respect to the scores. For the softmax it is
@@ -382,7 +395,7 @@ def openness(d_k, scale, draws=400, n_keys=16):
     q = rng.normal(size=(draws, 1, d_k))
     k = rng.normal(size=(draws, n_keys, d_k))
     p = softmax((q * k).sum(axis=-1) / scale)  # (draws, n_keys)
-    entropy = -(p * np.log(p + 1e-300)).sum(axis=-1).mean()
+    entropy = scipy.special.entr(p).sum(axis=-1).mean()  # entr(p) is -p ln p, and 0 at 0
     diagonal = np.eye(n_keys) * p[:, None, :]  # (draws, n_keys, n_keys)
     slope = diagonal - p[:, :, None] * p[:, None, :]
     return entropy, np.abs(slope).sum(axis=(1, 2)).mean()
@@ -403,16 +416,16 @@ titles = ["Entropy of the weights", "Slope of the softmax"]
 for column, (ax, title) in enumerate(zip(axes, titles, strict=True)):
     ax.plot(widths, scaled[:, column], "o-", label="scores / √d_k")
     ax.plot(widths, unscaled[:, column], "s--", label="scores as they are")
-    ax.set(xscale="log", xlabel="d_k", title=title, ylim=(0, 1.2 * scaled[0, column]))
+    ax.set(xscale="log", xlabel="d_k", title=title, ylim=(0, 1.35 * scaled[0, column]))
     ax.set_xticks(widths, widths)
 axes[0].axhline(np.log(16), color=plots.GREY, linewidth=1)
-axes[0].text(1, np.log(16) + 0.05, "ln 16: all keys alike", color=plots.GREY)
+axes[0].text(1, np.log(16) + 0.07, "the most there can be, ln 16", color=plots.GREY)
 axes[0].legend(loc="lower left")
 plots.show(fig, "With the root both stay level as d_k grows; without it both fall towards zero.")
 
 # %% [markdown]
 r"""
-Without the root, a wide model starts its training with its mind made up, at random, and with hardly any slope to change it. With the root, width makes no difference. Vaswani et al. (2017, §3.2.1) wrote that they *suspect* this is why unscaled attention did worse in wide models. You have measured it.
+Without the root, a wide model starts its training with its mind made up, at random, and with hardly any slope to change it. With the root, width makes no difference. Vaswani et al. (2017, §3.2.1) wrote that they *suspect* this is why unscaled attention did worse in wide models. You have measured the first half of their suspicion, the vanishing slope; that training suffers from it would be another experiment.
 """
 
 # %% [markdown]
@@ -454,11 +467,12 @@ t = torch.from_numpy(x)
 theirs = F.scaled_dot_product_attention(t, t, t).numpy()
 
 print(mine)
-print("largest difference below 1e-12:", np.abs(mine - theirs).max() < 1e-12)
+print(f"largest difference {np.abs(mine - theirs).max():.0e}")
+assert np.allclose(mine, theirs, atol=1e-6)
 
 # %% [markdown]
 r"""
-Was that comparison worth the trouble? The check knows sixteen ways to get `attention` wrong, and keeps each as a working function. Let us ask a few of them about *bank*.
+Was that comparison worth the trouble? The check knows eighteen ways to get `attention` wrong, and keeps each as a working function. Let us ask a few of them about *bank*.
 
 **Predict:** how many of these bugs would you notice by looking at the output, if you did not have the right one beside it?
 """
@@ -474,7 +488,7 @@ for mistake in checks.attention.mistakes:
 
 # %% [markdown]
 r"""
-One of sixteen stops with an error. The rest hand over numbers, most of them quite reasonable ones, and four are even *right* here: on this input `q`, `k` and `v` are the same, and d_k equals d_v, so that nobody can tell them apart. A model trained on top of such a bug often still learns, only worse, and nobody is told. This is why every function in this course is held against a library, on inputs that can tell.
+One of eighteen stops with an error. The rest hand over numbers, most of them quite reasonable ones, and five are even *right* here. On this input `q`, `k` and `v` are the same, and d_k equals d_v, and no score is large enough to overflow, so that nobody can tell these bugs from the real thing. Two more agree with each other, since our table of scores is symmetric. A model trained on top of such a bug often still learns, only worse, and nobody is told. This is why every function in this course is held against a library, on inputs that can tell.
 """
 
 # %% [markdown]
@@ -488,6 +502,8 @@ So a Transformer first multiplies `x` by three matrices, and attends with the re
 $$Q = X W_Q, \qquad K = X W_K, \qquad V = X W_V$$
 
 Training finds the three. Here we set $W_Q$ by hand: whoever has water or money in it shall ask for *action* ("who did something here?"). Keys and values stay as they were.
+
+**Predict:** what will *bank* look at now, and what will it become?
 """
 
 # %%
@@ -500,23 +516,23 @@ w_q = np.array(
     dtype=float,
 )
 q, k, v = x @ w_q, x, x
-weights = softmax(scores(q, k) / np.sqrt(3))
 print("symmetric before:", np.allclose(scores(x, x), scores(x, x).T))
 print("symmetric now:   ", np.allclose(scores(q, k), scores(q, k).T))
+print("bank before:", attention(x, x, v)[5], " bank now:", attention(q, k, v)[5])
 
 # %%
 fig, axes = plots.figure(2, height=3.2)
-plots.heatmap(
-    axes[0], softmax(scores(x, x) / np.sqrt(3)), words, words, "q = x: like looks at like"
-)
-plots.heatmap(axes[1], weights, words, words, "q = x @ w_q: nouns ask who acted")
+titles = ["q = x: like looks at like", "q = x @ w_q: nouns ask who acted"]
+for ax, query, title in zip(axes, (x, q), titles, strict=True):
+    weights = softmax(scores(query, k) / np.sqrt(3))
+    plots.heatmap(ax, weights, words, words, title, limits=(0, 1))
 plots.show(
     fig, "With the matrix, river and bank look almost only at sat; before, at river and bank."
 )
 
 # %% [markdown]
 r"""
-Now *river* and *bank* look at *sat*, while *sat*, with no question of its own, looks at all six alike. One small matrix has given the words a question that they did not have. A model with 30 layers of 9 heads has 270 such questions in every word, all learned.
+Now *river* and *bank* look at *sat*, and *bank* has become a word of action: it has taken up that somebody sat there. Meanwhile *sat*, with no question of its own, looks at all six alike. One small matrix has given the words a question that they did not have. A model with 30 layers of 9 heads has 270 such questions in every word, all learned.
 """
 
 # %% [markdown]
@@ -568,9 +584,9 @@ print(len(kept), "layers; q", tuple(q.shape), "k", tuple(k.shape), "v", tuple(v.
 
 # %% [markdown]
 r"""
-The shapes read (batch, heads, words, d_head): one sentence, nine query heads, six tokens, 64 numbers each. There are three heads of keys and values only, each shared by three query heads; that thrift is a subject of lesson 8.
+A *layer* of the model runs nine attentions side by side, its *heads* (lesson 2), and there are 30 layers. The shapes read (batch, heads, words, d_head): one sentence, nine query heads, six words, and 64 numbers for each. There are three heads of keys and values only, each shared by three query heads; that thrift is a subject of lesson 8.
 
-The model reads from left to right: a word may look at earlier words and itself, but not ahead (lesson 2). The last word may look at all of them. So take the **last word's query** of every head, and compute its attention with *your* function.
+Two things have been done to what arrives here. Queries and keys already carry their position (lesson 3). And the model reads from left to right: a word may look at earlier words and itself, but not ahead (lesson 2). The last word may look at all of them. So take the **last word's query** of every head, and compute its attention with *your* function.
 """
 
 # %%
@@ -582,12 +598,12 @@ for q, k, v, out in kept:  # 30 layers
         mine = attention(q[head, -1:], k[shared], v[shared])  # (1, 64)
         largest = max(largest, np.abs(mine - out[0, -1, head].numpy()).max())
 
-print("270 heads compared; largest difference below 1e-4:", largest < 1e-4)
+print(f"270 heads compared: largest difference {largest:.0e}")
 assert largest < 1e-4
 
 # %% [markdown]
 r"""
-Your four lines have just computed what 270 heads of a real language model compute. There is nothing else in there; the rest of this course is about what is put around it.
+Your four lines have just computed what 270 heads of a real language model compute for this word. There is nothing else inside a head; the rest of this course is about what is put around it.
 
 And what does *bank* look at in there? We take the weights of the last word in every head, and pick the head that gives most to *river*.
 """
@@ -596,17 +612,18 @@ And what does *bank* look at in there? We take the weights of the last word in e
 # %%
 def last_words_weights():
     """How the last word divides its attention, in every head: (30, 9, T)."""
-    return np.array(
-        [
-            [softmax(scores(q[0, h, -1:], k[0, h // 3]) / np.sqrt(64))[0] for h in range(9)]
-            for q, k, _, _ in ((q.numpy(), k.numpy(), v, out) for q, k, v, out in kept)
-        ]
-    )
+    rows = []
+    for q, k, _, _ in kept:
+        q, k = q[0].numpy(), k[0].numpy()  # (heads, T, 64)
+        for head in range(9):
+            rows.append(softmax(scores(q[head, -1:], k[head // 3]) / np.sqrt(64))[0])
+    return np.array(rows).reshape(30, 9, -1)
 
 
 every = last_words_weights()
-layer, head = np.unravel_index(every[:, :, pieces.index("river")].argmax(), (30, 9))
-print(f"layer {layer}, head {head} gives {every[layer, head, 4]:.2f} of its attention to river")
+to_river = every[:, :, pieces.index("river")]  # (30, 9)
+layer, head = np.unravel_index(to_river.argmax(), (30, 9))
+print(f"layer {layer}, head {head} gives {to_river[layer, head]:.2f} of its attention to river")
 
 # %%
 fig, axes = plots.figure(2, height=2.8, sharey=True)
@@ -622,7 +639,7 @@ plots.show(fig, "One head gives nearly all to river; on average half goes to the
 r"""
 On the left a head that gives almost everything to *river*: have we found the head that asks "which bank?", as we built it by hand?
 
-**Predict** before you believe it: *river* is also the word just *before* bank. Move it away, and put another word in its place: "We saw the river and sat on the grassy bank". Where will this head look now?
+**Predict** before you believe it: *river* is also the word just *before* bank. Move it away, and put another word in its place: "We saw the river and sat on the grassy bank". Where will this head look now? (The cell also asks a second head, the one that looks most at *river* when it stands far away. We looked for it.)
 """
 
 # %%
@@ -641,9 +658,9 @@ for sentence in sentences:
 
 # %% [markdown]
 r"""
-Head 0 of layer 16 looks at the word before, whatever it is. It knows nothing of rivers, and one example could not tell. Head 2 of layer 9 finds *river* in the two sentences where it stands far off, and not in the first, where it stands next door. Perhaps it looks for an earlier noun; three sentences cannot say. **A picture of attention is a question, not an answer.** Lesson 13 asks such questions properly.
+Head 0 of layer 16 looks, mostly, at the word before. It knows nothing of rivers, and one example could not tell. Head 2 of layer 9 finds *river* in the two sentences where it stands far off, and not in the first, where it stands next door. Perhaps it looks for an earlier noun; three sentences cannot say. **A picture of attention is a question, not an answer.** Lesson 13 asks such questions properly.
 
-The right-hand picture is a warning as well: on average half of all attention goes to the first token, whatever it is. A head that finds nothing to take up still has to give its shares to someone, since they sum to 1, and models learn to put them where they do no harm. That is called an *attention sink* (Xiao et al., 2024, §3.1).
+The right-hand picture is a warning as well: on average half of this word's attention goes to the first token, which is not even a relative of *bank*. A head that finds nothing to take up still has to give its shares to someone, since they sum to 1, and models learn to put them where they do no harm. That is called an *attention sink* (Xiao et al., 2024, §3.1).
 """
 
 # %% [markdown]
@@ -657,7 +674,7 @@ In section 6 the slope of the softmax was given. Derive it: with $p_i = e^{s_i} 
 - `p`: `(T,)`, weights as the softmax returns them
 - returns `(T, T)`: entry `[i, j]` is $\partial p_i / \partial s_j$
 
-By hand: `p = [0.25, 0.75]` gives `[[0.1875, -0.1875], [-0.1875, 0.1875]]`. Each row sums to 0: what one word gains, the others lose.
+By hand: `p = [0.25, 0.75]` gives `[[0.1875, -0.1875], [-0.1875, 0.1875]]`. Each column sums to 0: what a higher score brings one word, the others lose. Each row sums to 0 as well: raise *all* scores alike, and nothing changes.
 """
 
 
@@ -684,9 +701,9 @@ An open mind learns; a made-up one does not.
 
 1. Attention is a soft dictionary look-up: a **query** is compared with every **key**, and the **values** are mixed in proportion to the fit.
 2. Fit is a dot product, `q @ k.T`; the **softmax** of each row makes shares of it, and needs the row's largest score subtracted so as not to overflow.
-3. A score's variance is $d_k$; dividing by $\sqrt{d_k}$ keeps attention open, and its slope alive, at any width.
-4. Queries, keys and values are three learned projections of the same words; without them like looks at like.
-5. Most bugs in attention give plausible numbers. Yours are equal to PyTorch's, and to 270 heads of a real model.
+3. For independent components of mean 0 and variance 1 a score's variance is $d_k$; dividing by $\sqrt{d_k}$ keeps attention open, and its slope alive, at any width.
+4. Queries, keys and values are the same words times three learned matrices; without them like looks at like.
+5. Most bugs in attention give plausible numbers. Yours are equal to PyTorch's, and to those of 270 heads of a real model.
 
 **Next:** in lesson 2 words learn not to look ahead, and to look in several ways at once. Or go straight to lesson 9 and let the model write.
 

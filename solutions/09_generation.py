@@ -4,9 +4,9 @@ r"""
 
 A language model does one thing: given some tokens, it says how likely each possible next token is. Writing means to pick one, append it, and ask again. All the difference between a dull loop, a story and gibberish lies in *how you pick*.
 
-In this lesson you take apart the most copied example on the web, write every way of picking yourself, prove each equal to the library's, and put the example together again as it should be. The model is real, and runs on your machine.
+In this lesson you take apart the most copied example on the web, write the ways of picking yourself, prove each equal to the library's, and put the example together again as it should be. The model is real, and runs on your machine.
 
-**Needs:** PyTorch tensors, and what softmax does (lesson 1). **Takes:** about 90 minutes. **Exercises:** 9.1 to 9.5 and 9.7; 9.6 is a stretch.
+**Needs:** PyTorch tensors, and what softmax does (lesson 1). **Takes:** about 100 minutes, 70 without the stretch. **Exercises:** 9.1 to 9.5 and 9.7; 9.6 is a stretch.
 """
 
 # %%
@@ -122,7 +122,7 @@ for ax, text in zip(axes, ["The capital of France is", "My favourite food is"], 
     ranked = next_probs(text).sort(descending=True)
     needed = int((ranked.values.cumsum(0) < 0.9).sum()) + 1
     print(f"{text}: {needed} tokens hold 90%")
-    names = [tokenizer.decode([i]) for i in ranked.indices[:8].tolist()]
+    names = [repr(tokenizer.decode([i])) for i in ranked.indices[:8].tolist()]
     ax.barh(range(8), ranked.values[:8], color=plots.BLUE)
     ax.set(yticks=range(8), yticklabels=names, xlabel="probability", title=text)
     ax.invert_yaxis()
@@ -236,7 +236,7 @@ assert (rounds.mean(1).diff() > 0).all()
 r"""
 A loop, and one that tightens: with each round the model is, on average, *more* sure of the same eight tokens (a single word may waver). The text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, Figure 4) found the same in a larger model, and §4.2 gives a reason: people do not write the likeliest word every time. Who did would say nothing new.
 
-So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw. All of them change logits into logits, so that they can be combined, and each is one line in `generate`.
+So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw. All of them change logits into logits, so that they can be combined, and each is one argument of `generate`.
 """
 
 # %% [markdown]
@@ -292,13 +292,23 @@ top_k = checks.top_k(top_k)
 
 # %% [markdown]
 r"""
-A fixed k is too many in one place and too few in another: you saw 10 and hundreds. Holtzman et al. (2020, §3.1) proposed to keep a fixed share of the *probability*. The smallest set of likeliest tokens that together reach p is called the **nucleus**.
+A fixed k is too many in one place and too few in another: you saw 10 and hundreds. Holtzman et al. (2020, §3.1) proposed to keep a fixed share of the *probability*. The smallest set of likeliest tokens that together reach p is called the **nucleus**. Here it is for three tokens and p = 0.6:
+"""
 
+# %%
+three = torch.tensor([0.2, 0.5, 0.3])
+ranked, order = three.sort(descending=True)
+print("token   p    sum   ranked before   keep?")
+for token, p, total in zip(order.tolist(), ranked.tolist(), ranked.cumsum(0).tolist(), strict=True):
+    print(f"{token:>4} {p:>6.1f} {total:>6.1f} {total - p:>10.1f}         {total - p < 0.6}")
+
+# %% [markdown]
+r"""
 ### Exercise 9.4 · `top_p` ★★★ · 15 minutes
 
 Go down from the likeliest token and keep tokens until their probabilities sum to at least p. The token that carries the sum across p is kept. All others become `-inf`.
 
-- `logits`: `(B, vocab_size)`; `p`: between 0 and 1
+- `logits`: `(B, vocab_size)`; `p`: above 0 and below 1
 - returns logits, `(B, vocab_size)`, in the vocabulary's order
 
 By hand: probabilities `[0.2, 0.5, 0.3]` with `p = 0.6` keep 0.5 and 0.3 (0.5 is not enough, 0.8 is), so the first logit becomes `-inf`.
@@ -324,7 +334,7 @@ top_p = checks.top_p(top_p)
 
 # %% [markdown]
 r"""
-Now your three functions on our two texts. Look at how many tokens survive each, in the narrow place and in the open one.
+Now your three functions on our two texts. Look at how many tokens survive each, in the narrow place and in the open one, and how much of the probability the 50 of top-k hold.
 """
 
 
@@ -336,13 +346,14 @@ def survivors(logits):
 for text in ("The capital of France is", "My favourite food is"):
     logits = next_probs(text).log()[None]  # (1, vocab_size)
     print(text)
-    print("   top-k 50: ", survivors(top_k(logits, 50)))
+    kept = logits.softmax(-1)[top_k(logits, 50) > -torch.inf].sum().item()
+    print(f"   top-k 50 holds {kept:.0%} of the probability")
     for t in (0.7, 1.0, 1.5):
         print(f"   top-p 0.9 at temperature {t}:", survivors(top_p(temperature(logits, t), 0.9)))
 
 # %% [markdown]
 r"""
-Top-k takes 50 in both places: after *France* 40 of them share less than a tenth of the probability, and after *food* hundreds of likely words are cut. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
+Top-k takes 50 in both places: after *France* 40 of them share a few hundredths of the probability, and after *food* it cuts off more than a quarter of it. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
 
 Time to listen. The same beginning, the same random seed, five temperatures.
 
@@ -353,8 +364,8 @@ Time to listen. The same beginning, the same random seed, five temperatures.
 story = tokenizer("Once upon a time, there was a", return_tensors="pt")
 
 
-def tell(**options):
-    torch.manual_seed(0)
+def tell(seed=0, **options):
+    torch.manual_seed(seed)
     out = model.generate(**story, max_new_tokens=25, do_sample=True, **options)
     return tokenizer.decode(out[0]).replace("\n", " ")
 
@@ -365,7 +376,7 @@ print(f"temperature 1.0, top-p 0.9\n   {tell(top_k=0, top_p=0.9)}")
 
 # %% [markdown]
 r"""
-Run the cell again with other seeds. At 0.2 you get much the same story every time, at 2.0 no language at all. In between lies what people use: a temperature of 0.7 or so, or 1.0 with top-p 0.9. (`top_k=0` switches the library's own top-k off: it takes the 50 best unless told otherwise, a default that surprises many.)
+Run the cell again with other seeds, `tell(seed=1, …)`. At 0.2 a few stories come back again and again, at 2.0 there is no language left. In between lies what people use: a temperature of 0.7 or so, or 1.0 with top-p 0.9. (`top_k=0` switches the library's own top-k off: it takes the 50 best unless told otherwise, a default that surprises many.)
 """
 
 # %% [markdown]
@@ -411,7 +422,7 @@ texts = [
 ]
 for text in texts:
     inputs = tokenizer(text, return_tensors="pt")
-    print(repr(text[-30:]))
+    print(repr(text))
     for penalty in (1.0, 1.3):
         out = model.generate(
             **inputs, max_new_tokens=12, do_sample=False, repetition_penalty=penalty
@@ -422,7 +433,7 @@ for text in texts:
 
 # %% [markdown]
 r"""
-It mends the talk and breaks the counting and the code: the next even number needs a comma, a space and a 1 that have all been "seen". A penalty cannot know which repetitions are meant. Use it for prose, in small doses, and never for code or numbers.
+It mends the talk and breaks the counting and the code: the next even number needs a space, a 1 and a 2, which have all been "seen". A penalty cannot know which repetitions are meant. Use it for prose, in small doses, and never for code or numbers.
 """
 
 # %% [markdown]
@@ -471,7 +482,7 @@ And is *slept .* really the best? Each further word can only make a product smal
 3. of the first `n_beams` of them, those that end (or stand at the last step) are *finished*: put them aside with their score, sum / length\*\*`length_penalty`;
 4. the best `n_beams` that have not ended run on.
 
-At the end the finished one with the best score wins.
+Why `2 * n_beams`? Each beam has only one continuation that ends, so of `2 * n_beams` candidates at least `n_beams` are left to run on. At the end the finished one with the best score wins; nothing stops before `max_new_tokens` steps or the last beam.
 
 ### Exercise 9.6 · `beam_search` ★★★ · 30 minutes · stretch
 
@@ -480,7 +491,7 @@ At the end the finished one with the best score wins.
 - `length_penalty`: the exponent of the length; the length counts the new tokens, the end token too
 - returns a list: the prompt and the best continuation, with its end token if it has one
 
-By hand: the tree above, `prompt = [1]`, two beams. Step 1 keeps *sat* (0.5) and *slept* (0.4). In step 2 the best four candidates are *slept .* (0.24), *sat down* (0.20), *slept all* (0.16) and *sat still* (0.15): the first is finished, the next two run on.
+By hand: the tree above, `prompt = [1]`, two beams. Step 1 keeps *sat* (0.5) and *slept* (0.4). In step 2 the best four candidates are *slept .* (0.24), *sat down* (0.20), *slept all* (0.16) and *sat still* (0.15): the first is finished, with the score ln(0.24) / 2 = −0.71, and the next two run on. In the end *slept all day .* wins, with ln(0.16) / 4 = −0.46.
 """
 
 
@@ -539,14 +550,34 @@ for n_beams in (1, 4):
 
 # %% [markdown]
 r"""
-Likelier by a factor of more than ten, and "he was gone. He was gone. He was". One example proves little, but it is the pattern that Holtzman et al. (2020) report: likelier is not better. Search pays where the text is nearly determined by the input, as in translation (lesson 5); for open-ended writing, sample.
+Likelier by a factor of more than ten, and "he was gone. He was gone. He was". One example, chosen for you; other beginnings give beams that read no worse than greedy. Holtzman et al. (2020) measured it on many: likelier is not better. Search pays where the text is nearly determined by the input, as in translation (lesson 5); for open-ended writing, sample.
 """
 
 # %% [markdown]
 r"""
 ## 8 Done well
 
-Now mend the example's remaining faults. A batch needs rows of equal length, so short prompts are filled up with *padding*. Tokenizers pad on the right unless told otherwise. **Predict** what goes wrong then; remember where the model looks for the next token.
+Now mend the example's remaining faults. First the missing attention mask, on a batch in which one prompt is much shorter than the other. The padding has to be hidden, and without a mask it is not:
+"""
+
+# %%
+pair = [
+    "Paris is",
+    "In the year 1889, when the great tower had just been opened, visitors came from",
+]
+inputs = tokenizer(pair, return_tensors="pt", padding=True, padding_side="left")
+for name, mask in (
+    ("mask", inputs["attention_mask"]),
+    ("none", torch.ones_like(inputs["input_ids"])),
+):
+    out = model.generate(
+        inputs["input_ids"], attention_mask=mask, max_new_tokens=10, do_sample=False
+    )
+    print(f"{name}: Paris is", repr(tokenizer.decode(out[0, inputs["input_ids"].shape[1] :])))
+
+# %% [markdown]
+r"""
+Now the padding itself. A batch needs rows of equal length, so short prompts are filled up with *padding*. Tokenizers pad on the right unless told otherwise. **Predict** what goes wrong then; remember where the model looks for the next token.
 """
 
 # %%
@@ -562,7 +593,7 @@ for side in ("right", "left"):
 
 # %% [markdown]
 r"""
-Padded on the right, the last position of the short row is a padding token, and the model continues *that*. On the left, the prompt stands last, where the next token is read off, and the attention mask hides the padding before it. The rule for generating: **pad on the left, and pass the mask.**
+Padded on the right, the last position of the short row is a padding token, and the model continues *that*. On the left, the prompt stands last, where the next token is read off, and the attention mask hides the padding before it. The rule for generating: **pad on the left, and pass the mask.** (Transformers prints a warning if you generate from prompts that are padded on the right.)
 
 ### Exercise 9.7 · `complete` ★★ · 10 minutes
 
@@ -570,7 +601,7 @@ Continue several prompts in one batch, and return only what is new. Three calls:
 
 - `prompts`: a list of texts of different lengths; `max_new_tokens`: how many tokens each may get
 - decode greedily (`do_sample=False`)
-- returns a list of texts: for each prompt the new text alone, without special tokens
+- returns a list of texts: for each prompt the new text alone, without special tokens. Cut off *tokens*, not characters: an answer may repeat its prompt, and end early
 
 By hand: for `["one two", "a"]` the answers might be `["three four", "b c"]`, not `["one two three four", …]`.
 """
@@ -592,7 +623,7 @@ complete = checks.complete(complete)
 
 # %%
 for prompt, text in zip(prompts, complete(model, tokenizer, prompts, 8), strict=True):
-    print(prompt, "|", text.replace("\n", " "))
+    print(f"{prompt} →{text!r}")
 
 # %% [markdown]
 r"""
@@ -605,7 +636,11 @@ Four more things that you will meet in real code. **Settings** that belong toget
 from transformers import GenerationConfig
 
 config = GenerationConfig(
-    max_new_tokens=30, do_sample=False, stop_strings=["\n"], eos_token_id=2, pad_token_id=2
+    max_new_tokens=30,
+    do_sample=False,
+    stop_strings=["\n"],
+    eos_token_id=tokenizer.eos_token_id,
+    pad_token_id=tokenizer.pad_token_id,
 )
 inputs = tokenizer("Q: What is the capital of Italy?\nA:", return_tensors="pt")
 out = model.generate(**inputs, generation_config=config, tokenizer=tokenizer)
@@ -613,6 +648,8 @@ print(repr(tokenizer.decode(out[0])))
 
 # %% [markdown]
 r"""
+It stopped at the end of the line, as asked. (That the answer is nonsense is the model's doing.)
+
 **Streaming** shows each token as soon as it is there; a reader who waits ten seconds for a finished answer would have gone. **`pipeline`** wraps tokenizer, model and decoding into one call, and applies the chat template itself if you hand it messages. Give it `max_new_tokens` and `do_sample` explicitly: its own defaults are not those of `generate`.
 """
 
@@ -630,12 +667,18 @@ print(write(messages, max_new_tokens=30, do_sample=False)[0]["generated_text"][-
 r"""
 ## 9 The first example, mended
 
-Here it is again. Compare it with section 1 line by line: an attention mask (`**inputs` carries it), room for the answer whatever the prompt's length, sampling from the nucleus with a fixed seed, and only the new text decoded.
+Here it is again. Compare it with section 1 line by line: the text as a message, in the form that this model was trained on; an attention mask (`**inputs` carries it); room for the answer whatever the prompt's length; sampling from the nucleus, a little cooler than it is, with a fixed seed; and only the new text decoded.
 """
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-inputs = tokenizer("The quick brown fox jumps over the lazy dog", return_tensors="pt")
+request = "Continue the story: The quick brown fox jumps over the lazy dog."
+inputs = tokenizer.apply_chat_template(
+    [{"role": "user", "content": request}],
+    add_generation_prompt=True,
+    return_tensors="pt",
+    return_dict=True,
+)
 output = model.generate(
     **inputs, max_new_tokens=40, do_sample=True, temperature=0.8, top_k=0, top_p=0.9
 )

@@ -69,13 +69,12 @@ def generate_with_cache(model, ids, max_new_tokens, eos_id):
     return ids
 
 
-def complete_by_characters(model, tokenizer, prompts, max_new_tokens):
+def complete_row_by_row(model, tokenizer, prompts, max_new_tokens):
     tokenizer.padding_side = "left"
-    out = model.generate(
-        **tokenizer(prompts, return_tensors="pt", padding=True), max_new_tokens=max_new_tokens
-    )
-    texts = tokenizer.batch_decode(out, skip_special_tokens=True)
-    return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+    out = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1)
+    n = inputs["attention_mask"].shape[1]
+    return [tokenizer.decode(row[n:], skip_special_tokens=True).strip() for row in out]
 
 
 def beam_search_walking_down(f, prompt, n_beams, max_new_tokens, eos_id, length_penalty=1.0):
@@ -106,15 +105,21 @@ RIGHT = [
     ("01.softmax_jacobian", lambda p: p[:, None] * (np.eye(p.size) - p[None, :])),
     ("09.generate", generate_with_cache),
     ("09.temperature", lambda logits, t: logits.double() * (1 / t)),
-    ("09.temperature", lambda logits, t: logits.log_softmax(-1) / t),
+    ("09.temperature", lambda logits, t: torch.einsum("bv,->bv", logits, torch.tensor(1 / t))),
     ("09.top_k", top_k_scatter),
     ("09.top_p", top_p_loop),
     ("09.repetition_penalty", penalty_gather),
-    ("09.complete", complete_by_characters),
+    ("09.complete", complete_row_by_row),
     ("09.beam_search", beam_search_walking_down),
 ]
 
 WRONG = [
+    ("00.nearest", lambda query, keys: 0),
+    ("00.nearest", lambda query, keys: int(np.abs(keys[:, :2] - query[:2]).sum(1).argmin())),
+    ("00.shares", lambda x: (x / x.sum(1, keepdims=True)).squeeze()),
+    ("01.softmax", lambda x: _stable(x) if np.max(x) > 700 else np.exp(x) / np.exp(x).sum(-1)),
+    ("09.temperature", lambda logits, t: logits / t + 5),
+    ("09.beam_search", lambda f, prompt, *rest: prompt.extend(()) or prompt),
     ("01.scores", lambda q, k: np.abs(q @ k.T)),
     ("01.scores", lambda q, k: (q @ k.T).astype(int)),
     ("01.softmax", lambda x: np.round(_stable(x), 3)),

@@ -69,7 +69,9 @@ def show_call(value: Any) -> str:
 
 
 def like(got: Any, expected: Any) -> Any:
-    """`got` as the kind of array that `expected` is, if that can be made of it; else unchanged."""
+    """`got` as the kind of array or list that `expected` is; unchanged if it cannot be made one."""
+    if isinstance(expected, list) and isinstance(array := as_array(got), np.ndarray) and array.ndim:
+        return array.tolist()
     if as_array(expected) is None or type(got) is type(expected):
         return got
     try:
@@ -107,7 +109,9 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         pairs = [(f"[{key!r}]", got[key], expected[key]) for key in expected]
         return _first(pairs, tolerance)
     if isinstance(expected, list | tuple):
-        if not isinstance(got, list | tuple) or len(got) != len(expected):
+        if not isinstance(got, list | tuple):
+            return f"expected {show(expected)}, got a {type(got).__name__}: {show(got)}"
+        if len(got) != len(expected):
             return f"expected {show(expected)}, got {show(got)}"
         pairs = [(f"[{i}]", g, e) for i, (g, e) in enumerate(zip(got, expected, strict=True))]
         return _first(pairs, tolerance)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from utils.checks import panel, store
 from utils.checks.compare import (
     Raised,
@@ -230,15 +232,18 @@ class Exercise:
             return Outcome("wrong", "returns_none", "It returns `None`: is the `return` missing?")
         exact = Tolerance(0.0, 0.0)
         for case, fresh in zip(cases, self.cases(), strict=True):
-            if not _comparable(fresh):
-                continue
-            if difference([*case.args, case.kwargs], [*fresh.args, fresh.kwargs], exact):
+            given = zip(
+                [*case.args, *case.kwargs.values()],
+                [*fresh.args, *fresh.kwargs.values()],
+                strict=True,
+            )
+            if any(_is_data(new) and difference(old, new, exact) for old, new in given):
                 return Outcome(
                     "wrong",
                     "changes_input",
-                    "It changes the array that it was given: whoever called it would find other "
-                    "numbers afterwards. Make a new one (`x = x - m` in place of `x -= m`), or "
-                    "work on a copy.",
+                    "It changes what it was given: whoever called it would find other numbers "
+                    "afterwards. Make a new one (`x = x - m` in place of `x -= m`), or work on a "
+                    "copy.",
                 )
         return None
 
@@ -282,20 +287,24 @@ class Exercise:
 
     def _tensors_for_arrays(self, results: list[Any]) -> bool:
         pairs = zip(results, self.expected, strict=True)
-        return any(is_tensor(r) and as_array(e) is not None and not is_tensor(e) for r, e in pairs)
+        return any(is_tensor(r) and isinstance(e, np.ndarray) for r, e in pairs)
 
     def _other_container(self, results: list[Any]) -> Outcome | None:
         """The right numbers in a list, or in the other library's kind of array."""
         inside = [like(got, wanted) for got, wanted in zip(results, self.expected, strict=True)]
         if any(self._differences(inside, self.expected)):
             return None
-        wanted = "torch.tensor" if any(map(is_tensor, self.expected)) else "np.array"
+        wanted = "np.array(...)"
+        if any(map(is_tensor, self.expected)):
+            wanted = "torch.tensor(...)"
+        elif any(isinstance(e, list) for e in self.expected):
+            wanted = ".tolist()"
         got = next(r for r, i in zip(results, inside, strict=True) if r is not i)
         return Outcome(
             "wrong",
             "another_type",
             f"The numbers are right, but they come as a {type(got).__name__}, and the lesson goes "
-            f"on with what `{wanted}(...)` makes of them: return that.",
+            f"on with what `{wanted}` makes of them: return that.",
         )
 
     def _raised(self, results: list[Any], index: int) -> Outcome:
@@ -323,6 +332,8 @@ class Exercise:
         if sum(len(cases) == len(partly[best]) for cases in partly.values()) > 1:
             return None
         hint = next(m.hint for m in self.mistakes if m.name == best)
+        if len(partly[best]) == len(wrong):
+            return Outcome("wrong", best, hint)
         some = f"(It fits {len(partly[best])} of {len(wrong)} inputs that come out wrong: there may"
         return Outcome("wrong", best, f"{hint} {some} be something else besides.)")
 
@@ -408,10 +419,13 @@ def _tells(expected: Any) -> bool:
     return array is None or array.dtype.kind == "f" or array.size > 2
 
 
-def _comparable(case: Case) -> bool:
-    """True if every input is data, so that a change in it can be seen."""
-    values = [*case.args, *case.kwargs.values()]
-    return all(as_array(v) is not None or isinstance(v, str | list | tuple | dict) for v in values)
+def _is_data(value: Any) -> bool:
+    """True for what can be compared, so that a change in it can be seen: no functions, models."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return all(_is_data(item) for item in value)
+    return as_array(value) is not None or isinstance(value, str)
 
 
 def _size(case: Case) -> int:

@@ -1,5 +1,6 @@
 """Lesson 09: generation with Hugging Face. Answers take and return PyTorch tensors."""
 
+import copy
 import functools
 import random
 import warnings
@@ -64,13 +65,16 @@ def _tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _generate(model, input_ids, max_new_tokens, eos_id):
+    """The library's loop without its cache, as the learner's: the lesson times the two."""
+    end = eos_id if eos_id >= 0 else None
     return model.generate(
         input_ids,
         attention_mask=torch.ones_like(input_ids),
         max_new_tokens=max_new_tokens,
         do_sample=False,
-        eos_token_id=eos_id,
-        pad_token_id=eos_id,
+        eos_token_id=end,
+        pad_token_id=end,
+        use_cache=False,
     )
 
 
@@ -95,6 +99,24 @@ def _greedy_loop(
     return mutant
 
 
+def _ends_anywhere(model, input_ids, max_new_tokens, eos_id):
+    ids = input_ids
+    for _ in range(max_new_tokens):
+        ids = torch.cat([ids, model(ids).logits[:, -1].argmax(-1, keepdim=True)], dim=1)
+        if (ids == eos_id).any():
+            break
+    return ids
+
+
+def _looks_before_predicting(model, input_ids, max_new_tokens, eos_id):
+    ids = input_ids
+    for _ in range(max_new_tokens):
+        if ids[0, -1] == eos_id:
+            break
+        ids = torch.cat([ids, model(ids).logits[:, -1].argmax(-1, keepdim=True)], dim=1)
+    return ids
+
+
 def _new_tokens_only(model, input_ids, max_new_tokens, eos_id):
     return _generate(model, input_ids, max_new_tokens, eos_id)[:, input_ids.shape[1] :]
 
@@ -114,6 +136,8 @@ generate = Exercise(
         _generate_case([1, 3, 6], 8, 15),
         _generate_case([5, 4], 6, 15),
         _generate_case([1, 3, 6], 8, _third_new_token()),
+        _generate_case([1, 5, 3, 6], 6, 5),
+        _generate_case([2, 4, 7], 6, 7),
     ],
     mistakes=[
         Mistake(
@@ -177,6 +201,23 @@ generate = Exercise(
             "You draw the next token at random. Greedy takes the most likely one: `argmax`.",
             _greedy_loop(pick=lambda logits: torch.multinomial(logits.softmax(-1), 1)),
         ),
+        Mistake(
+            "end_token_in_the_prompt",
+            "You look for the end token in *all* tokens. A prompt may contain it (a conversation "
+            "does): look only at the new one.",
+            _ends_anywhere,
+        ),
+        Mistake(
+            "looks_before_predicting",
+            "You look at the last token *before* the first prediction, so a prompt that ends with "
+            "the end token gets no answer. Predict, append, then look.",
+            _looks_before_predicting,
+        ),
+        Mistake(
+            "one_round_only",
+            "It returns after the first new token. Does the `return` stand inside the loop?",
+            _greedy_loop(steps=lambda ids, n: 1),
+        ),
     ],
     hints=[
         "One round: `logits = model(ids).logits[:, -1]`, pick, append, look whether it is the end.",
@@ -194,12 +235,6 @@ def _third_new_token() -> int:
 # --- 9.2 temperature ------------------------------------------------------------------------
 
 
-def _distribution(answer, logits, t):
-    """Log-probabilities: logits that differ by a constant in each row mean the same."""
-    result = answer(logits, t)
-    return result.log_softmax(-1) if isinstance(result, torch.Tensor) else result
-
-
 def _logits_2x5():
     return torch.tensor([[2.0, -1.0, 0.5, 0.0, 3.0], [-0.5, 1.5, -2.0, 1.0, 0.25]])
 
@@ -209,7 +244,6 @@ temperature = Exercise(
     name="temperature",
     oracle=lambda logits, t: TemperatureLogitsWarper(t)(None, logits),
     compared_with="`TemperatureLogitsWarper`",
-    probe=_distribution,
     cases=lambda: [Case(_logits_2x5(), 0.5), Case(_logits_2x5(), 2.0), Case(_logits_2x5(), 0.8)],
     mistakes=[
         Mistake(
@@ -227,6 +261,19 @@ temperature = Exercise(
             "probabilities_returned",
             "You return probabilities. Return logits: the softmax comes once, at the very end.",
             lambda logits, t: (logits / t).softmax(-1),
+        ),
+        Mistake(
+            "log_softmax",
+            "The probabilities come out right, but these are not the logits divided by `t`: each "
+            "row is shifted by a constant. The repetition penalty (9.5) looks at the *signs* of "
+            "logits, so only divide.",
+            lambda logits, t: (logits / t).log_softmax(-1),
+        ),
+        Mistake(
+            "log_softmax_divided",
+            "The probabilities come out right, but you divide the log-probabilities. Divide the "
+            "logits as they are.",
+            lambda logits, t: logits.log_softmax(-1) / t,
         ),
         Mistake(
             "root",
@@ -265,7 +312,12 @@ top_k = Exercise(
     name="top_k",
     oracle=lambda logits, k: TopKLogitsWarper(k)(None, logits),
     compared_with="`TopKLogitsWarper`",
-    cases=lambda: [Case(_topk_logits(), 3), Case(_topk_logits(), 2), Case(_topk_logits(), 1)],
+    cases=lambda: [
+        Case(_topk_logits(), 3),
+        Case(_topk_logits(), 2),
+        Case(_topk_logits(), 1),
+        Case(torch.tensor([[1.0, 3.0, 2.0]]), 2),
+    ],
     mistakes=[
         Mistake(
             "zero_for_minus_infinity",
@@ -274,9 +326,35 @@ top_k = Exercise(
             lambda logits, k: logits.masked_fill(logits < _kth(logits, k), 0.0),
         ),
         Mistake(
+            "large_number_for_minus_infinity",
+            "You set the others to a large negative number. The lesson counts on `-inf`, whose "
+            "probability is exactly 0 whatever else happens to the logits.",
+            lambda logits, k: logits.masked_fill(logits < _kth(logits, k), -1e9),
+        ),
+        Mistake(
+            "order_for_rank",
+            "`argsort` says *which token* stands at each rank, not which rank a token has: compare "
+            "the logits with the k-th largest instead.",
+            lambda logits, k: logits.masked_fill(logits.argsort(descending=True) >= k, -INF),
+        ),
+        Mistake(
+            "sorted_returned",
+            "You return the logits in sorted order: column 5 is no longer token 5.",
+            lambda logits, k: logits.sort(descending=True).values.masked_fill(
+                torch.arange(logits.shape[-1]) >= k, -INF
+            ),
+        ),
+        Mistake(
+            "probabilities_returned",
+            "You return probabilities. Return logits; the softmax comes once, at the very end.",
+            lambda logits, k: logits.masked_fill(logits < _kth(logits, k), -INF).softmax(-1),
+        ),
+        Mistake(
             "one_too_many",
             "You keep k + 1 tokens.",
-            lambda logits, k: logits.masked_fill(logits < _kth(logits, k + 1), -INF),
+            lambda logits, k: logits.masked_fill(
+                logits < _kth(logits, min(k + 1, logits.shape[-1])), -INF
+            ),
         ),
         Mistake(
             "one_too_few",
@@ -389,6 +467,12 @@ def _softmax_forgotten(logits, p):
     return _cut(logits, ordered.cumsum(-1) - ordered >= p, order)
 
 
+def _softmax_over_batch(logits, p):
+    ordered, order = logits.sort(descending=True)
+    probs = ordered.softmax(0)
+    return _cut(logits, probs.cumsum(-1) - probs >= p, order)
+
+
 def _top_p_logits():
     probs = torch.tensor(
         [
@@ -409,6 +493,7 @@ top_p = Exercise(
         Case(_top_p_logits(), 0.75),
         Case(_top_p_logits(), 0.5),
         Case(_top_p_logits(), 0.9),
+        Case(torch.tensor([[0.2, 0.5, 0.3]]).log(), 0.6),
     ],
     mistakes=[
         Mistake(
@@ -435,7 +520,8 @@ top_p = Exercise(
         ),
         Mistake(
             "gather_for_scatter",
-            "`gather` sorts once more. What puts a sorted mask back is `scatter(-1, order, drop)`.",
+            "The mask goes back the wrong way: `gather` with `order` (or `scatter` with its "
+            "argsort) applies the order once more. `scatter(-1, order, drop)` undoes it.",
             _gathered,
         ),
         Mistake(
@@ -465,6 +551,18 @@ top_p = Exercise(
             "softmax_forgotten",
             "You add up *logits*. p is a probability: take the softmax before `cumsum`.",
             _softmax_forgotten,
+        ),
+        Mistake(
+            "softmax_over_the_batch",
+            "The softmax runs over the rows of the batch: the vocabulary is the last axis, `-1`.",
+            _softmax_over_batch,
+        ),
+        Mistake(
+            "first_rows_nucleus",
+            "All rows are cut as the first one. Each row has a nucleus of its own.",
+            lambda logits, p: logits.masked_fill(
+                TopPLogitsWarper(p)(None, logits)[:1] == -INF, -INF
+            ),
         ),
         Mistake(
             "threshold_on_single_tokens",
@@ -512,7 +610,11 @@ repetition_penalty = Exercise(
     name="repetition_penalty",
     oracle=_repetition_penalty,
     compared_with="`RepetitionPenaltyLogitsProcessor`",
-    cases=lambda: [_penalty_case(1.5), _penalty_case(1.2)],
+    cases=lambda: [
+        _penalty_case(1.5),
+        _penalty_case(1.2),
+        Case(torch.tensor([[4.0, -4.0, 1.0]]), torch.tensor([[0, 1, 1]]), 2.0),
+    ],
     mistakes=[
         Mistake(
             "divided_always",
@@ -525,6 +627,16 @@ repetition_penalty = Exercise(
             "You multiply every logit. That punishes negative ones and rewards positive ones: "
             "divide those.",
             lambda x, tokens, c: torch.where(_seen(x, tokens), x * c, x),
+        ),
+        Mistake(
+            "negatives_left_alone",
+            "Negative logits of seen tokens stay as they are. They are punished too: multiply.",
+            lambda x, tokens, c: torch.where(_seen(x, tokens) & (x > 0), x / c, x),
+        ),
+        Mistake(
+            "first_rows_tokens",
+            "Every row is punished for the tokens of the *first* row. Each row has its own.",
+            lambda x, tokens, c: torch.where(_seen(x, tokens)[:1], _penalised(x, c), x),
         ),
         Mistake(
             "signs_swapped",
@@ -597,19 +709,43 @@ def _complete(model, tokenizer, prompts, max_new_tokens):
     return answers
 
 
-def _batched(side="left", mask=True, new_only=True, skip=True, length="max_new_tokens"):
+def _batched(
+    side="left", mask=True, new_only=True, skip=True, length="max_new_tokens", greedy=True, cut=None
+):
     """The batched answer with one step replaced."""
 
     def mutant(model, tokenizer, prompts, max_new_tokens):
         inputs = tokenizer(prompts, return_tensors="pt", padding=True, padding_side=side)
         ids = inputs["input_ids"]
         attention = inputs["attention_mask"] if mask else torch.ones_like(ids)
-        options = {length: max_new_tokens}
-        out = model.generate(ids, attention_mask=attention, do_sample=False, **options)
+        options = {length: max_new_tokens} | ({"do_sample": False} if greedy else {})
+        out = model.generate(ids, attention_mask=attention, **options)
         new = out[:, ids.shape[1] :] if new_only else out
+        if cut:
+            return cut(tokenizer, prompts, out, inputs, max_new_tokens)
         return tokenizer.batch_decode(new, skip_special_tokens=skip)
 
     return mutant
+
+
+def _cut_characters(tokenizer, prompts, out, inputs, max_new_tokens):
+    texts = tokenizer.batch_decode(out, skip_special_tokens=True)
+    return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
+
+
+def _replaced(tokenizer, prompts, out, inputs, max_new_tokens):
+    texts = tokenizer.batch_decode(out, skip_special_tokens=True)
+    return [text.replace(prompt, "") for text, prompt in zip(texts, prompts, strict=True)]
+
+
+def _last_tokens(tokenizer, prompts, out, inputs, max_new_tokens):
+    return tokenizer.batch_decode(out[:, -max_new_tokens:], skip_special_tokens=True)
+
+
+def _cut_at_own_length(tokenizer, prompts, out, inputs, max_new_tokens):
+    lengths = inputs["attention_mask"].sum(1).tolist()
+    rows = [row[n:] for row, n in zip(out, lengths, strict=True)]
+    return tokenizer.batch_decode(rows, skip_special_tokens=True)
 
 
 def _stripped(answer, *args):
@@ -620,9 +756,19 @@ def _stripped(answer, *args):
     return texts
 
 
-def _complete_case(prompts, max_new_tokens):
+@functools.cache
+def _model_that_samples() -> LlamaForCausalLM:
+    """The tiny model as many are saved: `generate` samples unless told not to."""
+    model = copy.deepcopy(_tiny_model())
+    model.generation_config.do_sample = True
+    return model
+
+
+def _complete_case(prompts, max_new_tokens, model=_tiny_model):
     label = f"complete(model, tokenizer, {prompts}, max_new_tokens={max_new_tokens})"
-    return Case(_tiny_model(), _tiny_tokenizer(), prompts, max_new_tokens, label=label)
+    if model is not _tiny_model:
+        label += ", a model that samples unless told not to"
+    return Case(model(), _tiny_tokenizer(), prompts, max_new_tokens, label=label)
 
 
 complete = Exercise(
@@ -634,6 +780,9 @@ complete = Exercise(
     cases=lambda: [
         _complete_case(["the cat sat on the", "slept by", "under the tree the bird"], 7),
         _complete_case(["under ran tree by", "the river"], 9),
+        _complete_case(["bird a", "bird cat mat slept", "cat tree a"], 6),
+        _complete_case(["cat tree", "the <end> cat sat"], 6),
+        _complete_case(["the cat sat on the", "slept by"], 7, _model_that_samples),
     ],
     mistakes=[
         Mistake(
@@ -670,6 +819,42 @@ complete = Exercise(
             "You pass `max_length`, which counts the prompt (and its padding) too. "
             "Pass `max_new_tokens`.",
             _batched(length="max_length"),
+        ),
+        Mistake(
+            "sampled",
+            "Whether `generate` samples is left to the model's own settings. Say "
+            "`do_sample=False`.",
+            _batched(greedy=False),
+        ),
+        Mistake(
+            "padded_on_the_right_without_a_mask",
+            'Two things: the prompts are padded on the *right* (`padding_side="left"` mends it), '
+            "and the attention mask does not reach `generate`.",
+            _batched(side="right", mask=False),
+        ),
+        Mistake(
+            "cut_by_characters",
+            "You cut off as many *characters* as the prompt has. Decoding leaves out special "
+            "tokens and may change spaces, so the lengths differ: cut tokens, then decode.",
+            _batched(cut=_cut_characters),
+        ),
+        Mistake(
+            "prompt_replaced",
+            "You remove the prompt's *text* wherever it stands. The answer may repeat it, and "
+            "special tokens are no longer in the text: cut tokens, then decode.",
+            _batched(cut=_replaced),
+        ),
+        Mistake(
+            "last_tokens",
+            "You keep the last `max_new_tokens` tokens. An answer may end sooner, and then a part "
+            "of the prompt is among them: cut off the prompt in front.",
+            _batched(cut=_last_tokens),
+        ),
+        Mistake(
+            "cut_at_each_rows_own_length",
+            "You cut each row after its own number of real tokens. The prompts were padded to the "
+            'same length, so all end at the same column: `inputs["input_ids"].shape[1]`.',
+            _batched(cut=_cut_at_own_length),
         ),
     ],
     hints=[
@@ -772,10 +957,14 @@ def _beams(
     stops_at=None,
     pick=max,
     with_prompt=True,
+    width=lambda n: n,
+    counts=lambda n: n,
+    score_of=lambda total, length, penalty: total / length**penalty,
 ):
     """Beam search with one step replaced."""
 
     def mutant(next_log_probs, prompt, n_beams, max_new_tokens, eos_id, length_penalty=1.0):
+        n_beams = width(n_beams)
         penalty = length_penalty if power is None else power
         running, finished = [(0.0, [])], []
         for step in range(1, max_new_tokens + 1):
@@ -787,10 +976,11 @@ def _beams(
                 own = [(start + x, tokens + [i]) for i, x in enumerate(after.tolist())]
                 candidates += [max(own)] if per_beam and step > 1 else own
             candidates = sorted(candidates, reverse=True)[: keeps * n_beams]
-            for score, tokens in candidates[:n_beams]:
+            for score, tokens in candidates[: counts(n_beams)]:
                 ends = tokens[-1] == eos_id and stores and not extends
                 if ends or step == max_new_tokens:
-                    finished.append((score / length(tokens, prompt) ** penalty, tokens))
+                    value = score_of(score, length(tokens, prompt), penalty)
+                    finished.append((value, tokens))
             running = [c for c in candidates if extends or c[1][-1] != eos_id][:n_beams]
             if not running or (stops_at and len(finished) >= stops_at(n_beams)):
                 break
@@ -826,6 +1016,10 @@ beam_search = Exercise(
         _beam_case(671, 8, 1.5, 1.5, [4, 1], 3, 6, 2.0),
         _beam_case(414, 9, 2.0, 1.5, [2, 5, 3], 3, 6, 1.0),
         _beam_case(92, 9, 2.0, 0.0, [3, 2, 6], 4, 6, 0.5),
+        _beam_case(3, 7, 1.0, 1.0, [2, 1], 1, 3, 2.0),
+        _beam_case(23, 6, 1.0, 1.0, [2, 1], 2, 5, 2.0),
+        _beam_case(472, 5, 1.0, 0.0, [2, 3, 1], 2, 4, 0.0),
+        *[_beam_case(i, 7, 1.5, i % 2, [2, 1], 2 + i % 2, 4, 1.0) for i in range(4)],
     ],
     mistakes=[
         Mistake(
@@ -892,6 +1086,46 @@ beam_search = Exercise(
             "You stop as soon as n_beams sentences are finished. That is `early_stopping=True`; "
             "a running one may still be better.",
             _beams(stops_at=lambda n: n),
+        ),
+        Mistake(
+            "one_beam_too_many",
+            "You keep one beam more than `n_beams`.",
+            _beams(width=lambda n: n + 1),
+        ),
+        Mistake(
+            "one_beam_too_few",
+            "You keep one beam fewer than `n_beams`.",
+            _beams(width=lambda n: max(n - 1, 1)),
+        ),
+        Mistake(
+            "twice_as_many_beams",
+            "All 2 · n_beams candidates run on. They are only looked at; the best n_beams that "
+            "have not ended run on.",
+            _beams(width=lambda n: 2 * n),
+        ),
+        Mistake(
+            "beam_not_limited",
+            "Nothing is ever dropped: that is a search through everything, which no real "
+            "vocabulary allows. Keep n_beams.",
+            _beams(width=lambda n: 300),
+        ),
+        Mistake(
+            "all_that_end_count",
+            "Every candidate that ends is put aside. Only those among the *first n_beams* count as "
+            "finished; one further down was not good enough to be kept.",
+            _beams(counts=lambda n: 2 * n),
+        ),
+        Mistake(
+            "formula_of_wu",
+            "You divide by ((5 + length) / 6) ** length_penalty, as Wu et al. (2016, §7) do. Here, "
+            "as in the library, it is length ** length_penalty.",
+            _beams(score_of=lambda total, n, penalty: total / ((5 + n) / 6) ** penalty),
+        ),
+        Mistake(
+            "multiplied_by_length",
+            "You multiply by the length: log-probabilities are negative, so long sentences are "
+            "punished twice. Divide.",
+            _beams(score_of=lambda total, n, penalty: total * n**penalty),
         ),
         Mistake(
             "worst_returned",
