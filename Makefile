@@ -38,7 +38,7 @@ solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
 	somebody's work (it has been run): move it elsewhere, or git restore it, and build again"; exit 1; }
 	$(BIN)/python -m utils.models
 	$(BIN)/jupytext --quiet --to ipynb --update --set-kernel python3 $<
-	COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
+	OMP_NUM_THREADS=1 COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=300 $@
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 	  --extra-keys 'metadata.language_info metadata.jupytext cell.metadata.cell_marker cell.metadata.lines_to_next_cell' $@

@@ -353,7 +353,7 @@ for text in ("The capital of France is", "My favourite food is"):
 
 # %% [markdown]
 r"""
-Top-k takes 50 in both places: after *France* 40 of them share a few hundredths of the probability, and after *food* it cuts off more than a quarter of it. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
+Top-k takes 50 in both places: after *France* 40 of them share a few hundredths of the probability, and after *food* it cuts off a third of it. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
 
 Time to listen. The same beginning, the same random seed, five temperatures.
 
