@@ -43,10 +43,9 @@ def attend(x):
 
 order = [4, 2, 5, 0, 3, 1]
 print("shuffled:", " ".join(words[i] for i in order))
-print(
-    "largest difference to the shuffled outputs:",
-    (attend(x[order]) - attend(x)[order]).abs().max().item() < 1e-6,
-)
+gap = (attend(x[order]) - attend(x)[order]).abs().max().item()
+print(f"outputs of the shuffled sentence, and shuffled outputs: largest difference {gap:.0e}")
+assert gap < 1e-6
 
 # %% [markdown]
 r"""
@@ -184,8 +183,8 @@ code = sinusoidal(64, 64)
 fig, axes = plots.figure(2, height=3.0)
 axes[0].imshow(code, aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
 axes[0].set(xlabel="component", ylabel="position", title="The clock hands")
-for t in (32, 10):
-    axes[1].plot(torch.arange(64) - t, code @ code[t], label=f"position {t}")
+for t, style in ((32, "-"), (10, "--")):
+    axes[1].plot(torch.arange(64) - t, code @ code[t], style, label=f"position {t}")
 axes[1].set(xlabel="steps away", ylabel="dot product", title="Near is similar", xlim=(-32, 32))
 axes[1].legend()
 plots.show(
@@ -481,6 +480,7 @@ class Layer(nn.Module):
         return x + self.feed_forward(self.norm2(x))
 
 
+# %%
 class Reader(nn.Module):
     """A language model of two layers: (B, T) characters -> (B, T, vocab_size) logits."""
 
@@ -575,9 +575,9 @@ assert losses["RoPE"][16:32].mean() < losses["none"][16:32].mean() - 0.2
 
 # %% [markdown]
 r"""
-Within the 32 characters RoPE is best. Beyond them, sinusoids and RoPE fall to pieces, though both can be *computed* for any position. Being computable is not the same as being understood: the slow hands never turned far in training, and the model meets angles that it has never seen. ALiBi's far words have a penalty that is only a little larger than before; its loss stays level. Large models with RoPE are therefore trained, at least at the end, on texts as long as they will have to read, or their θ is raised first.
+Within the 32 characters RoPE is best. Beyond them, sinusoids and RoPE fall to pieces, though both can be *computed* for any position. Being computable is not the same as being understood. A likely reason: the slow hands never turned far in training, and now the model meets angles that it has never seen. ALiBi's far words have a penalty that is only larger than before; its loss stays level. Large models with RoPE are therefore trained, at least at the end, on texts as long as they will have to read, often with a larger θ (Xiong et al., 2023, §2).
 
-And the model with no positions at all? It is far better than soup, because of the **causal mask**: a word that sees three others must be the fourth. The mask gives order away, and a deep causal model can count with it (Haviv et al., 2022, §4). An encoder, which has no such mask, cannot: section 1 has proved it.
+And the model with no positions at all? It is far better than soup, because of the **causal mask**: a word that sees three others must be the fourth. The mask gives order away, and a causal model can count with it (Haviv et al., 2022, who measure it in §4 and §5). An encoder, which has no such mask, cannot: section 1 has proved it.
 
 ## 7 A test for any encoding
 
@@ -639,7 +639,8 @@ r"""
 - Vaswani et al., 2017, "Attention is all you need": §3.5, sinusoids.
 - Su et al., 2021, "RoFormer: Enhanced transformer with rotary position embedding": §3.2, the derivation; §3.4.3, long-term decay.
 - Press, Smith and Lewis, 2022, "Train short, test long: Attention with linear biases enables input length extrapolation": §3.
-- Haviv et al., 2022, "Transformer language models without positional encodings still learn positional information": §4.
+- Haviv et al., 2022, "Transformer language models without positional encodings still learn positional information": §4 and §5.
+- Xiong et al., 2023, "Effective long-context scaling of foundation models": §2, raising θ.
 - Kazemnejad et al., 2023, "The impact of positional encoding on length generalization in transformers": §4, our experiment done properly.
 """
 
