@@ -365,6 +365,7 @@ ids = inputs["input_ids"]  # (1, 11)
 T = ids.shape[1]
 
 
+# %%
 @torch.no_grad()
 def logits_at(positions):
     """The model's logits if it is told these positions: (T, vocab_size)."""

@@ -88,6 +88,34 @@ def box(x: float, y: float, colour: str, width: float = 0.9, height: float = 0.9
     return Rectangle((x, y), width, height, facecolor=colour, edgecolor="none")
 
 
+def stream(ax: plt.Axes, title: str, steps: Sequence[str]) -> None:
+    """Draw a block as what happens to one word's vector on its way from left to right.
+
+    Args:
+        ax: where.
+        title: above the drawing.
+        steps: a name for what stands on the stream itself ("norm1"); with a plus in front
+            ("+attention") for what is computed beside it and added.
+    """
+    x, norm = 0.5, dict(boxstyle="round,pad=0.3", fc=YELLOW, ec="none")
+    beside = dict(boxstyle="round,pad=0.3", fc=SKY, ec="none")
+    arrow = dict(arrowstyle="-|>", color=BLACK)
+    for step in steps:
+        if step.startswith("+"):
+            ax.plot([x, x, x + 2], [0, 1, 1], color=BLACK, linewidth=1)
+            ax.annotate("", (x + 2, 0.1), (x + 2, 1), arrowprops=arrow)
+            ax.text(x + 1, 1, step[1:].replace(", ", "\n"), ha="center", va="center", bbox=beside)
+            circle = dict(boxstyle="circle,pad=0.1", fc="white", ec=BLACK)
+            ax.text(x + 2, 0, "+", ha="center", va="center", bbox=circle)
+            x += 2.9
+        else:
+            ax.text(x, 0, step, ha="center", va="center", bbox=norm, rotation=90)
+            x += 0.7
+    ax.annotate("", (x + 0.2, 0), (-0.3, 0), arrowprops=arrow | {"linewidth": 2}, zorder=0)
+    ax.set(xlim=(-0.4, x + 0.3), ylim=(-0.7, 1.5), title=title)
+    ax.axis("off")
+
+
 def heatmap(
     ax: plt.Axes,
     table: np.ndarray,
