@@ -4,9 +4,9 @@ r"""
 
 In lesson 1 every word looked at every other word, with one pair of eyes. A real model needs two things more. It must be able to **not** look: at words that are still to come, and at padding that is no word at all. And it must be able to look **in several ways at once**.
 
-Both are a few lines. They are also where most home-made Transformers break, without an error: a mask turned round, a `transpose` left out, and the model trains on, only worse. Or, as you will see at the end, far too well.
+Both are a few lines. They are also where home-made Transformers break without an error: a mask turned round, a `transpose` left out, and the model trains on, only worse. Or, as you will see at the end, far too well.
 
-From here on we use PyTorch. What you write is `nn.MultiheadAttention`, and you will prove it, with its own weights.
+This lesson and all that follow use PyTorch. What you write is `nn.MultiheadAttention`, and you will prove it, with its own weights.
 
 **Needs:** the four lines of attention (lesson 1), PyTorch tensors and `nn.Module`. **Takes:** about 80 minutes. **Exercises:** 2.1 to 2.6; 2.7 is a stretch.
 """
@@ -137,7 +137,7 @@ padding_mask = checks.padding_mask(padding_mask)
 r"""
 Masks combine with `&`: allowed is what all of them allow. Broadcasting does the work, `(T, T)` with `(B, 1, 1, T)` gives `(B, 1, T, T)`.
 
-**Predict** before you look at the third picture: with both masks, which rows lose something, and is there a row with nothing left?
+**Predict** before you look at the third picture: which rows of the causal mask lose something when padding is hidden too, and is any row left with nothing?
 """
 
 # %%
@@ -158,7 +158,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-Only the rows of the paddings themselves lose something. With padding on the right a causal mask already protects every real word: padding lies in its future. Padding on the *left* (lesson 9) needs its mask. So does every model without a causal mask (lesson 4).
+Only the rows of the paddings themselves lose something, and none is empty. With padding on the right a causal mask already protects every real word: padding lies in its future. Padding on the *left* (lesson 9) needs its mask. So does every model without a causal mask (lesson 4).
 """
 
 # %% [markdown]
@@ -179,7 +179,7 @@ print("all -1e9:", [round(w, 3) for w in torch.full((3,), -1e9).softmax(-1).toli
 r"""
 $0/0$: not a number. And NaN spreads: whatever it is multiplied with or added to becomes NaN as well, up to the loss and from there into all weights. One padded row, and the training is over.
 
-Much code writes $-10^9$ in place of $-\infty$. It gives no NaN. It also silently gives *equal shares of everything that was hidden*. The better answer for a query that may look at nothing is: nothing, a row of zeros. PyTorch's own `F.scaled_dot_product_attention` does so too.
+Much code writes $-10^9$ in place of $-\infty$. It gives no NaN. But a query that may look at nothing then looks at *everything*, in equal shares. The better answer for a query that may look at nothing is: nothing, a row of zeros. PyTorch's own `F.scaled_dot_product_attention` does so too.
 
 ### Exercise 2.3 · `masked_attention` ★★ · 12 minutes
 
@@ -211,23 +211,24 @@ masked_attention = checks.masked_attention(masked_attention)
 
 # %% [markdown]
 r"""
-One question that comes up here: why not let the softmax run over everything, and multiply the *weights* by the mask? Because the rows then no longer sum to 1; what was hidden has still taken its share away. (Divide each row by its sum again and it is right, but then a large hidden score can take nearly all of the precision with it.) Hide first, then normalise.
+One question that comes up here: why not let the softmax run over everything, and multiply the *weights* by the mask? Because the rows then no longer sum to 1; what was hidden has still taken its share away. (Divide each row by its sum again, and it is right on paper. But if a hidden score is much larger than the others, it has taken so much that what remains is rounded to 0, and 0/0 it is again.) Hide first, then normalise.
 """
 
 # %% [markdown]
 r"""
 ## 4 Two polarities
 
-Here is the trap that was promised. There are three ways to say which keys may be seen, all in wide use, two of them in one library:
+Here is the trap that was promised. Who may be seen is said in opposite ways, even within one library:
 
 | who | name of the argument | True (or 1) means |
 | --- | --- | --- |
-| this course, `F.scaled_dot_product_attention` | `attn_mask` (bool) | may be **seen** |
-| `nn.MultiheadAttention`, `nn.Transformer…Layer` | `attn_mask`, `key_padding_mask` (bool) | is **hidden** |
+| this course | `mask` (bool) | may be **seen** |
+| `F.scaled_dot_product_attention` | `attn_mask` (bool) | may be **seen** |
 | Hugging Face tokenizers and models | `attention_mask` (0 or 1) | may be **seen** |
+| `nn.MultiheadAttention`, `nn.Transformer…Layer` | `attn_mask`, `key_padding_mask` (bool) | is **hidden** |
 | both of PyTorch's, given floats | `attn_mask` (float) | nothing: the number is **added** to the score |
 
-**Predict:** what does `nn.MultiheadAttention` let each word see if you hand it our causal mask as it is?
+**Predict:** what does `nn.MultiheadAttention` let each word see if you hand it our causal mask as it is? And what will the output of the last word be?
 """
 
 # %%
@@ -237,13 +238,16 @@ four = torch.randn(1, 4, 4)  # (B, T, d_model)
 mask = causal_mask(4)
 
 for name, attn_mask in (("mask ", mask), ("~mask", ~mask)):
-    _, weights = attention(four, four, four, attn_mask=attn_mask)
+    out, weights = attention(four, four, four, attn_mask=attn_mask)
     seen = [[j for j in range(4) if weights[0, i, j] > 0] for i in range(4)]
+    quick, _ = attention(four, four, four, attn_mask=attn_mask, need_weights=False)
     print(f"attn_mask={name}: the four words see {seen}")
+    print("    a NaN in the output:", out.isnan().any().item(), end="")
+    print("; with need_weights=False:", quick.isnan().any().item())
 
 # %% [markdown]
 r"""
-With the mask as it is, every word sees *only the future*, and the last word nothing at all. There is no error and no warning. The tilde `~` turns it round.
+With the mask as it is, every word sees *only the future*, and the last word nothing at all. There is no error and no warning. If you are lucky, the last word's NaN gives it away. If you ask the module for no weights, as one does to save time, it takes another road inside, that word gets zeros, and nothing at all shows that the model is reading its sentences from the wrong end. The tilde `~` turns the mask round.
 
 Whenever you meet a mask, ask two questions: what does True mean, and which axis is hidden? Then test it as this cell did, on four words.
 """
@@ -252,7 +256,7 @@ Whenever you meet a mask, ask two questions: what does True mean, and which axis
 r"""
 ## 5 Why more than one head?
 
-The result of attention is *one* weighted mean. A mean forgets who was who. Take the word *chased*, which would like to know who chased and who was chased. Give *cat* and *dog* one number each, and let *chased* look at both with half of its attention:
+The result of attention is *one* weighted mean. A mean forgets who was who. Take the word *chased*, which would like to know who chased and who was chased. Give *cat* and *dog* one number each, and suppose that *chased* looks at both with half of its attention; or that it has two heads, one that looks at the word before and one that looks at the word after. (How a head can know what is before and after is lesson 3.)
 """
 
 # %%
@@ -265,9 +269,9 @@ for subject, object_, text in ((cat, dog, "cat chased dog"), (dog, cat, "dog cha
 
 # %% [markdown]
 r"""
-With one head the two sentences are the same. With two, one that looks at the word before and one that looks at the word after, each keeps its own place in the output, and nothing is mixed up.
+With one such head the two sentences are the same. With two, each keeps its own place in the output, and nothing is mixed up.
 
-So: several attentions side by side, each with its own queries, keys and values, and their results laid next to one another. To keep the cost the same, each gets only a part of the width: `d_head = d_model / n_heads`. A common misreading first: heads do not share out the *words*. Every head sees all words. What is shared out is the **width**.
+So: several attentions side by side, each with its own queries, keys and values, and their results laid next to one another. To keep the cost the same, each gets only a part of the width: `d_head = d_model / n_heads`. Heads do not share out the *words*, as is sometimes thought: every head sees all of them. What is shared out is the **width**.
 """
 
 # %%
@@ -285,6 +289,8 @@ for ax, title in zip(
     ax.set_yticks([3.45 - t for t in range(4)], [f"word {t}" for t in range(4)])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+for h in range(3):
+    axes[1].text(3 * h + 1, -0.1, f"head {h}", ha="center", va="top", color=colours[h])
 plots.show(
     fig, "A table of 4 words by 6 numbers is cut into three tables of 4 words by 2 numbers each."
 )
@@ -361,7 +367,7 @@ Everything is there. Multi-head attention (Vaswani et al., 2017, §3.2.2) is
 
 $$\operatorname{MultiHead}(x) = \operatorname{merge}\bigl(\operatorname{attention}(q_h, k_h, v_h)\text{ for each head } h\bigr)\,W_O$$
 
-with $q = xW_Q$, $k = xW_K$, $v = xW_V$, each split into heads. The last matrix, $W_O$, is new: without it head 3 could only ever write into its own third of the output. $W_O$ lets every head write anywhere.
+with $q = xW_Q$, $k = xW_K$, $v = xW_V$, each split into heads. (In code each of these is an `nn.Linear`, which also adds a bias, and keeps its matrix transposed: `w_q(x)` is `x @ w_q.weight.T + w_q.bias`.) The last matrix, $W_O$, is new: without it head 3 could only ever write into its own third of the output. $W_O$ lets every head write anywhere.
 
 ### Exercise 2.6 · `MultiHeadAttention` ★★★ · 15 minutes
 
@@ -371,7 +377,7 @@ The constructor is given: four `nn.Linear`. Write `forward`, with your `split_he
 - `mask`: bool, broadcasts to `(B, n_heads, T, T)`, True is allowed; `None` means that everything is
 - returns `(B, T, d_model)`
 
-There is nothing to work out by hand here, but something to think about: by what are the scores divided now, √d_model or √d_head?
+By hand: if all four matrices were the identity and all biases 0, two equal words `[[[1, 2], [1, 2]]]` would come out as they went in, with one head or with two. And something to think about: by what are the scores divided now, √d_model or √d_head?
 """
 
 
@@ -421,26 +427,28 @@ assert torch.allclose(a, b, atol=1e-5)
 
 # %% [markdown]
 r"""
-From here on we use PyTorch's. Before we go on: what do more heads *cost*? **Predict**, for a width of 48, how the number of parameters changes from 1 head to 6 to 48.
+So from now on we use PyTorch's. What do more heads *cost*? **Predict**, for a width of 48, how the number of parameters changes from 1 head to 6 to 48.
 """
 
 # %%
 for n_heads in (1, 6, 48):
     module = nn.MultiheadAttention(48, n_heads, bias=False)
     d_head = 48 // n_heads
-    scores = f"{n_heads} tables of scores, {d_head} products for each entry"
-    print(f"{n_heads:2} heads: {sum(p.numel() for p in module.parameters())} parameters, {scores}")
+    weights = sum(p.numel() for p in module.parameters())
+    print(
+        f"{n_heads:2} × d_head {d_head:2}: {weights} weights; {n_heads * d_head} products a pair of words"
+    )
 
 # %% [markdown]
 r"""
-The parameters are the same, and so are the multiplications: more heads, but each thinner. Heads are a way to *divide* a width, not to add to it. (What does grow is the memory for the tables of weights.) Too thin is no good either: a head of width 1 can only tell more from less.
+The weights are the same, and so are the multiplications: more heads, but each thinner. Heads are a way to *divide* a width, not to add to it. (What does grow is the memory for the tables of scores, one for each head.) Too thin is no good either: with `d_head = 1` a query and a key are single numbers, and all a head can ask for is "more" or "less".
 """
 
 # %% [markdown]
 r"""
 ## 7 What real heads look at
 
-Two real models read one sentence. SmolLM2 is a language model, so it has a causal mask. MiniLM is an *encoder* (lesson 4), which reads whole sentences and needs none. Of their 270 and 72 heads we look for the ones that do four simple things most consistently.
+Two real models read one sentence. SmolLM2 is a language model, so it has a causal mask. MiniLM is an *encoder* (lesson 4), which reads whole sentences and has no causal mask; it puts a token `[CLS]` before the sentence and `[SEP]` behind it. Of their 270 and 72 heads we look for the ones that do four simple things most consistently.
 """
 
 # %%
@@ -465,9 +473,11 @@ def attention_of(name):
 smol_words, smol = attention_of("SmolLM2-135M-Instruct")
 mini_words, mini = attention_of("all-MiniLM-L6-v2")
 print(tuple(smol.shape), tuple(mini.shape))
-print(
-    "attention to the future:", smol.triu(1).sum().item(), "and", round(mini.triu(1).sum().item())
-)
+for name, weights in (("SmolLM2", smol), ("MiniLM", mini)):
+    future, first = weights.triu(1).sum() / weights.sum(), weights[..., 0].mean()
+    print(
+        f"{name}: {future:.0%} of all attention goes to the future, {first:.0%} to the first token"
+    )
 
 
 # %%
@@ -497,17 +507,21 @@ for ax, (title, names, (layer, head, table)) in zip(axes.flat, chosen, strict=Tr
     title = f"{title}\n(layer {layer}, head {head})"
     plots.heatmap(ax, table, names, names, title, limits=(0, 1), digits=None)
     ax.tick_params(axis="x", rotation=90)
+for ax in axes[:, 0]:
+    ax.set_ylabel("query")
 plots.show(
     fig,
-    "Six heads. SmolLM2's stay below the diagonal; one of MiniLM's looks at the following word, "
+    "Six heads. SmolLM2's stay on or below the diagonal; one of MiniLM's looks at the following word, "
     "which no causal head can.",
 )
 
 # %% [markdown]
 r"""
-The upper three are triangles: that is the mask at work, and the printed 0.0 above says the same. The lower three fill the square, and one of them looks mostly at the word *after*, a thing that SmolLM2 cannot learn.
+Above the diagonal SmolLM2's heads are empty: that is the mask at work, and the 0% above says the same. MiniLM's use the whole square, and one of them looks mostly at the word *after*, a thing that SmolLM2 cannot learn.
 
-Heads that look at a fixed neighbour, and heads that look for the same word elsewhere, are found in most Transformers that anyone has looked into (Clark et al., 2019, §3; Voita et al., 2019, §5). We searched for these, though, among 342 heads with one sentence. That they exist is shown. That they *matter* is not: Michel et al. (2019, §3) could remove most heads of a trained model, one at a time, and lost next to nothing.
+What is that dark first column? A row must sum to 1. A head that finds nothing to take up, as "cat to cat" does in most rows, has to put its weight somewhere, and models learn to put it on the first token: an *attention sink*, as in lesson 1. It is the most common thing that heads do; over all heads it takes about half of the attention.
+
+Heads that look at a fixed neighbour have been found in other Transformers too (Clark et al., 2019, §3; Voita et al., 2019, §5). We searched for ours, though, among 342 heads with one sentence. That they exist is shown. That they *matter* is not: Michel et al. (2019, §3) could remove most heads of a trained model, one at a time, and lost next to nothing.
 """
 
 # %% [markdown]
@@ -526,7 +540,7 @@ text = "".join(topics.values())
 letters = sorted(set(text))
 number = {letter: i for i, letter in enumerate(letters)}
 data = torch.tensor([number[letter] for letter in text])  # (characters,)
-print(text[1000:1180])
+print(topics["for"][:300])
 
 
 # %%
@@ -577,7 +591,7 @@ def train(mask, steps=600):
 
 # %% [markdown]
 r"""
-A model that has learned nothing has a loss of $\ln(\text{number of letters})$, about 4.6. Knowing how frequent each letter is brings it to about 3.
+A model that has learned nothing has a loss of $\ln(\text{number of letters})$, about 4.6. Knowing how frequent each letter is brings it to about 3.2.
 
 **Predict:** where will each of the two be after 600 steps? Write down two numbers.
 """
@@ -597,7 +611,7 @@ ax.plot(leaky_losses, color=plots.RED, label="tril(1): one character ahead")
 ax.set(xlabel="step", ylabel="loss (nats a character)", ylim=(0, 5))
 ax.set_title("One diagonal too many")
 ax.legend()
-plots.show(fig, "The honest loss falls to about 2.2; the leaky one falls almost to 0 in 100 steps.")
+plots.show(fig, "The honest loss falls slowly to about 2.1; the leaky one to 0.2 in 100 steps.")
 
 # %% [markdown]
 r"""
@@ -606,27 +620,32 @@ Almost zero, for a model of one layer, after a hundred steps. It has learned one
 Why not *quite* zero? There is one place in each piece where copying does not help. **Predict** where.
 """
 
-# %%
+# %% tags=["nbval-ignore-output"]
 torch.manual_seed(1)
 ids, targets = batch_of(500)
 with torch.no_grad():
     logits = leaky_model(ids)
 losses = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none").mean(0)  # (T,)
 
-print(f"mean loss of the first 31 places below 0.05: {(losses[:-1].mean() < 0.05).item()}")
-print(f"loss of the last place above 1.5: {(losses[-1] > 1.5).item()}")
 assert losses[:-1].mean() < 0.05 and losses[-1] > 1.5
+fig, ax = plots.figure(height=2.4)
+ax.bar(range(T), losses, color=plots.RED)
+ax.set(xlabel="place in the piece", ylabel="loss", title="Where the leaky model still has to guess")
+plots.show(fig, "The loss is 0 at every place but the last, where it is about 2.7.")
+print(f"the last place {losses[-1]:.1f}, divided by {T} places: {losses[-1] / T:.2f}")
 
 
 # %% [markdown]
 r"""
-The last character of a piece has nothing to its right to copy. There the model must guess, as it must whenever it *writes*. So let both write.
+The last character of a piece has nothing to its right to copy. There the model must guess, and that one place accounts for all that is left of its loss: the level on which the red curve runs on.
+
+When a model *writes*, it always stands at the last place. **Predict** what the leaky one will write.
 """
 
 
 # %% tags=["nbval-ignore-output"]
 @torch.no_grad()
-def write(model, beginning, n=120):
+def write(model, beginning, n=60):
     """Sample n characters after a beginning."""
     torch.manual_seed(0)
     ids = torch.tensor([[number[letter] for letter in beginning]])  # (1, t)
@@ -641,7 +660,7 @@ print("LEAKY ", repr(write(leaky_model, "The function ")))
 
 # %% [markdown]
 r"""
-The honest model writes something with the rhythm of English. Its loss was twenty times as high, and it is by far the better model.
+The honest model writes something with the rhythm of English. The leaky one begins with rubbish. (Later it recovers a little: once 32 characters are there, it stands at place 31, the one place where it had to guess in training.) The honest loss was more than twenty times as high, and it belongs to the better model.
 
 **A loss that is too good is a bug until it is proved otherwise.** This one was glaring. A leak in one head out of many, or through one position out of a thousand, lowers the loss only a little, looks like a good idea that worked, and gets published. So do not wait for the loss: test for leaks directly.
 
@@ -654,7 +673,7 @@ Find out whether a layer lets anything flow from later words to earlier outputs.
 
 By hand: the layer that returns its input does not leak. The layer that returns `x.flip(1)` does: its first output is the last input. The layer that subtracts the mean over all words does, too.
 
-Compare numbers with `torch.allclose`; two runs of the same layer need not agree to the last bit.
+Put *random* words there: a layer that normalises would not notice if you add the same number to a whole word. And compare with `torch.allclose`: two runs of the same layer need not agree to the last digit.
 """
 
 
@@ -678,13 +697,17 @@ leaks_future = checks.leaks_future(leaks_future)
 
 # %%
 layer = nn.MultiheadAttention(8, 2, batch_first=True)
-for name, mask in (
-    ("tril()", causal_mask(6)),
-    ("tril(1)", torch.ones(6, 6, dtype=torch.bool).tril(1)),
-    ("the wrong polarity", ~causal_mask(6)),
-):
-    leaks = leaks_future(lambda x, m=mask: layer(x, x, x, attn_mask=~m)[0].nan_to_num(), 6, 8)
-    print(f"{name:<20} leaks: {leaks}")
+masks = {"tril()": causal_mask(6), "tril(1)": torch.ones(6, 6).bool().tril(1)}
+masks["the wrong polarity"] = ~causal_mask(6)
+leaks = {}
+for name, mask in masks.items():
+
+    def attend(x, hidden=~mask):
+        return layer(x, x, x, attn_mask=hidden, need_weights=False)[0]
+
+    leaks[name] = leaks_future(attend, T=6, d_model=8)
+    print(f"{name:<20} leaks: {leaks[name]}")
+assert list(leaks.values()) == [False, True, True]
 
 # %% [markdown]
 r"""
@@ -694,7 +717,7 @@ A few lines, and no loss curve can fool you any more. Put such a test next to ev
 
 1. A mask hides by putting $-\infty$ in place of a score, *before* the softmax; the rows that remain still sum to 1. A row with nothing left must give zeros, not NaN.
 2. True means *allowed* in `F.scaled_dot_product_attention` and *hidden* in `nn.MultiheadAttention`. Test which, on four words.
-3. Heads divide the width, not the words: `view` to `(B, T, n_heads, d_head)`, **then** `transpose`. They cost nothing extra, and each can keep something that one mean would mix up.
+3. Heads divide the width, not the words: `view` to `(B, T, n_heads, d_head)`, **then** `transpose`. They cost no extra weights, and each can keep something that one mean would mix up.
 4. Scores are divided by √d_head, and $W_O$ lets every head write anywhere. Your module equals `nn.MultiheadAttention`.
 5. A loss that is too good is a bug: perturb the future, and watch the past.
 

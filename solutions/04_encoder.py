@@ -565,6 +565,7 @@ def embed(texts, batch_size=64):
     return vectors
 
 
+# %%
 six = [
     "A cat sleeps on the sofa.",
     "The kitten is napping on the couch.",

@@ -40,7 +40,7 @@ def home(tmp_path, monkeypatch):
 
 @functools.cache
 def answers(path: Path) -> dict:
-    """What a lesson's answer cells define, with nothing of the lesson run but its imports."""
+    """What a lesson's answer cells define; nothing else is run but imports and constants."""
     cells = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
     space = {"__name__": "lesson"}
     for cell in cells:
@@ -48,10 +48,20 @@ def answers(path: Path) -> dict:
             tree = ast.parse(cell.source)
         else:
             body = ast.parse(re.sub(r"(?m)^\s*[%!].*", "", cell.source)).body
-            imports = [n for n in body if isinstance(n, ast.Import | ast.ImportFrom)]
-            tree = ast.Module(imports, [])
+            tree = ast.Module([n for n in body if is_import_or_constant(n)], [])
         exec(compile(tree, path.name, "exec"), space)
     return space
+
+
+def is_import_or_constant(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assign):
+        name = statement.targets[0]
+        return isinstance(name, ast.Name) and name.id.isupper() and is_literal(statement.value)
+    return isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def is_literal(value: ast.expr) -> bool:
+    return not any(isinstance(n, ast.Name | ast.Call) for n in ast.walk(value))
 
 
 def written(exercise: Exercise, folder: str, kind: str) -> object:

@@ -104,8 +104,9 @@ class HeadsEinsum(Heads):
         q, k, v = (w(x).view(*x.shape[:2], H, -1) for w in (self.w_q, self.w_k, self.w_v))
         scores = torch.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(q.shape[-1])
         if mask is not None:
-            scores = scores.masked_fill(mask.logical_not(), -1e9)
-        out = torch.einsum("bhij,bjhd->bihd", scores.softmax(-1), v)
+            scores = scores.masked_fill(mask.logical_not(), float("-inf"))
+        weights = torch.nan_to_num(scores.softmax(-1))
+        out = torch.einsum("bhij,bjhd->bihd", weights, v)
         return self.w_o(out.flatten(2))
 
 
@@ -124,7 +125,7 @@ def leaks_word_by_word(attend, T, d_model):
     before, word = attend(x), torch.arange(T)[:, None]
     for j in range(T - 1, 0, -1):
         after = attend(torch.where(word == j, torch.rand(d_model), x))
-        if any(not torch.equal(after[0, i], before[0, i]) for i in range(j)):
+        if any(not torch.allclose(after[0, i], before[0, i], 1e-4) for i in range(j)):
             return torch.tensor(True)
     return torch.tensor(False)
 

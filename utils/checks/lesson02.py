@@ -138,7 +138,7 @@ padding_mask = Exercise(
     compared_with="`torch.ne(ids, pad_id)` as `(B, 1, 1, T)`",
     cases=lambda: [
         Case(torch.tensor([[5, 0, 7, 3, 3], [3, 3, 8, 2, 6]]), 3),
-        Case(torch.tensor([[4, 9, 0], [1, 0, 0]]), 0),
+        Case(torch.tensor([[4, 9, 0], [1, 0, 0]]), pad_id=0),
         Case(torch.tensor([[2, 2]]), 2),
         Case(torch.tensor([[1, 0, 5], [2, 8, 4], [6, 0, 3]]), 7),
         Case(torch.tensor([[9, 4, 9, 1], [9, 9, 9, 9], [0, 4, 4, 9]], dtype=torch.int32), 9),
@@ -323,11 +323,36 @@ def _small_attention():
     )
 
 
+def _with_slopes(answer, q, k, v, mask):
+    """The result, and the gradients of a sum of it: NaN may hide where only they go."""
+    q, k, v = (x.clone().requires_grad_() for x in (q, k, v))
+    out = answer(q, k, v, mask)
+    if not isinstance(out, torch.Tensor):
+        return out
+    if not out.requires_grad:
+        return [out, "no gradient"]
+    slopes = torch.autograd.grad(out.cos().sum(), (q, k, v), allow_unused=True)
+    return [out.detach(), list(slopes)]
+
+
+def _loud_hidden_key(loudness):
+    """A hidden key whose score is far above the others'."""
+    mask = torch.tensor([[True, True, False], [True, False, True]])
+    k = torch.tensor([[0.0], [1.0], [float(loudness)]])
+    return Case(torch.tensor([[1.0], [-0.1]]), k, torch.tensor([[1.0], [2.0], [6.0]]), mask)
+
+
+def _normalised_again(scores, mask):
+    weights = scores.softmax(-1) * mask
+    return (weights / weights.sum(-1, keepdim=True)).nan_to_num(0.0)
+
+
 masked_attention = Exercise(
     number="2.3",
     name="masked_attention",
     oracle=_masked_attention,
-    compared_with="`F.scaled_dot_product_attention(q, k, v, attn_mask=mask)`",
+    compared_with="`F.scaled_dot_product_attention` and its gradients",
+    probe=_with_slopes,
     cases=lambda: [
         # no row of this mask is empty and none is full: turned round, it has no empty row either
         Case(*_qkv(1, 2, 3, T_q=4, T_k=6, d_head=5, d_v=2), _everything(4, 6).tril(1)),
@@ -343,6 +368,8 @@ masked_attention = Exercise(
         Case(*_qkv(4, 3, T_q=4, T_k=5, d_head=2, d_v=3), _everything(4, 5).tril(1)),
         Case(*_qkv(5, 1, 2, T_q=1, T_k=3, d_head=3, d_v=2), torch.tensor([[True, False, True]])),
         Case(*_qkv(6, T_q=3, T_k=3, d_head=4, d_v=2, louder=100), _everything(3, 3).tril()),
+        _loud_hidden_key(20),
+        _loud_hidden_key(300),
     ],
     tolerance=Tolerance(absolute=1e-5, relative=1e-4),
     mistakes=[
@@ -396,6 +423,35 @@ masked_attention = Exercise(
             "`nan`. Such a query gets zeros: `weights.nan_to_num(0.0)`, or a `masked_fill`. "
             "(Multiplying by 0 does not help: `nan * 0` is `nan`.)",
             _attend(normalise=lambda scores, mask: scores.softmax(-1)),
+        ),
+        Mistake(
+            "nan_in_the_gradients",
+            "The result is right, but its gradients are `nan`: you sweep the `nan` away *after* "
+            "it has met the values, and on the way back `nan * 0` is `nan`. Make the *weights* of "
+            "an empty row 0, before `weights @ v`.",
+            _attend(
+                normalise=lambda scores, mask: scores.softmax(-1),
+                finish=lambda out, q: out.nan_to_num(0.0),
+            ),
+        ),
+        Mistake(
+            "normalised_again",
+            "You let the softmax run over all keys, set the hidden weights to 0 and divide each "
+            "row by its sum again. If a hidden key has a large score, it has left nothing to "
+            "divide. Hide the *scores*, before the softmax.",
+            _attend(hide=_unmasked, normalise=_normalised_again),
+        ),
+        Mistake(
+            "scale_by_number_of_queries",
+            "You divide by the root of the number of queries. It is the number of *components* "
+            "that makes scores large: `q.shape[-1]`.",
+            _attend(scale=_root_of(lambda q, k, v: q.shape[-2])),
+        ),
+        Mistake(
+            "detached",
+            "The numbers are right, but no gradient gets through: is there a `detach`, a "
+            "`.data`, a `no_grad` or a way through NumPy?",
+            lambda q, k, v, mask: _masked_attention(q, k, v, mask).detach(),
         ),
         Mistake(
             "large_number_for_minus_infinity",
@@ -751,6 +807,22 @@ def _heads(
     return Mutant
 
 
+def _times_weight(self, x, turned=False):
+    """The projections as plain matrix products, without their biases."""
+    weights = (w.weight for w in (self.w_q, self.w_k, self.w_v))
+    return tuple(x @ (w if turned else w.T) for w in weights)
+
+
+def _left_padded_sentences():
+    real = torch.tensor([[True, True, True, True], [False, False, True, True]])
+    return real[:, None, None, :] & _everything(4, 4).tril()
+
+
+def _mask_for_each_head():
+    narrow = _everything(4, 4).tril()
+    return torch.stack([narrow, narrow.triu(-1)])[None].expand(2, 2, 4, 4)
+
+
 def _forward(answer, d_model, n_heads, x, mask):
     """What the learner's module makes of x, with known weights in it."""
     module = answer(d_model, n_heads)
@@ -793,6 +865,16 @@ MultiHeadAttention = Exercise(
         _module_case(2, 1, _normal(5, 1, 2, 2), None, "no mask"),
         _module_case(4, 2, _normal(6, 1, 2, 4), _everything(2, 2).tril(), "mask causal (2, 2)"),
         _module_case(4, 2, _normal(7, 3, 1, 4), None, "no mask"),
+        _module_case(
+            6,
+            3,
+            _normal(8, 2, 4, 6),
+            _left_padded_sentences(),
+            "mask in which the first two words of one sentence may look at nothing",
+        ),
+        _module_case(
+            4, 2, _normal(9, 2, 4, 4), _mask_for_each_head(), "a mask of its own for each head"
+        ),
     ],
     tolerance=Tolerance(absolute=1e-5, relative=1e-4),
     mistakes=[
@@ -860,6 +942,24 @@ MultiHeadAttention = Exercise(
             _heads(project=lambda self, x: (self.w_k(x), self.w_q(x), self.w_v(x))),
         ),
         Mistake(
+            "keys_and_values_swapped",
+            "Keys and values are swapped: `masked_attention(q, k, v, mask)` wants the keys before "
+            "the values.",
+            _heads(project=lambda self, x: (self.w_q(x), self.w_v(x), self.w_k(x))),
+        ),
+        Mistake(
+            "biases_forgotten",
+            "The projections are made without their biases. Call the layer, `self.w_q(x)`, in "
+            "place of a product with its weight.",
+            _heads(project=_times_weight),
+        ),
+        Mistake(
+            "weight_not_transposed",
+            "`x @ self.w_q.weight` is not what the layer does: PyTorch keeps the weight as "
+            "`(out, in)`, and adds a bias. Call the layer, `self.w_q(x)`.",
+            _heads(project=lambda self, x: _times_weight(self, x, turned=True)),
+        ),
+        Mistake(
             "values_not_projected",
             "The heads mix `x` itself. The values are `self.w_v(x)`.",
             _heads(project=lambda self, x: (self.w_q(x), self.w_k(x), x)),
@@ -886,6 +986,29 @@ MultiHeadAttention = Exercise(
             "The hidden *weights* are set to 0 after the softmax, and a row no longer sums to 1. "
             "Hide the scores, before it.",
             _heads(attend=_attend(hide=_unmasked, afterwards=_zeroed)),
+        ),
+        Mistake(
+            "nan_for_an_empty_row",
+            "Right, but for a word that may look at nothing: its softmax is 0 / 0, `nan`. Your "
+            "`masked_attention` of 2.3 takes care of that; use it.",
+            _heads(attend=_attend(normalise=lambda scores, mask: scores.softmax(-1))),
+        ),
+        Mistake(
+            "large_number_for_minus_infinity",
+            "Right, but for a word that may look at nothing: filled with one and the same finite "
+            "number, its scores are all equal and it looks at everything. Your `masked_attention` "
+            "of 2.3 takes care of that; use it.",
+            _heads(attend=_attend(hide=lambda scores, mask: scores.masked_fill(~mask, -1e9))),
+        ),
+        Mistake(
+            "first_heads_mask",
+            "Every head gets the mask of the *first*. A mask may differ from head to head: hand "
+            "it on as it is.",
+            _heads(
+                attend=lambda q, k, v, mask: _masked_attention(
+                    q, k, v, mask[:, :1] if mask.ndim == 4 else mask
+                )
+            ),
         ),
         Mistake(
             "causal_by_default",
@@ -923,10 +1046,15 @@ MultiHeadAttention = Exercise(
 
 
 def _leaks_future(attend, T, d_model):
-    """Any output's derivative by a later input that is not 0."""
+    """A derivative by a later input that is not 0; and, where there are none, other outputs."""
     x = torch.randn(1, T, d_model)
-    slopes = torch.autograd.functional.jacobian(attend, x).abs().amax((0, 2, 3, 5))  # (T, T)
-    return bool((slopes.triu(1) > 1e-6 * slopes.max()).any())
+    with torch.no_grad():
+        differs = _probing()(attend, T, d_model)
+    try:
+        slopes = torch.autograd.functional.jacobian(attend, x).abs().amax((0, 2, 3, 5))  # (T, T)
+    except RuntimeError:  # the layer has no derivatives
+        return differs
+    return differs or bool((slopes.nan_to_num().triu(1) > 1e-5 * slopes.nan_to_num().max()).any())
 
 
 def _mixing(weights):
@@ -953,6 +1081,28 @@ def _running_mean(T):
     return _everything(T, T).tril() / torch.arange(1, T + 1)[:, None]
 
 
+def _noisy(layer):
+    """As on many machines: two runs do not agree to the last bit."""
+    return lambda x: layer(x) * (1 + 1e-7 * torch.randn(1))
+
+
+def _one_component(x):
+    """A leak through the last component alone."""
+    return x + 0.5 * x[:, -1:] * (torch.arange(x.shape[-1]) == x.shape[-1] - 1)
+
+
+def _normed_attention(x):
+    """As in most models: the words are normalised first, so adding 1 to all of them is lost."""
+    return _attending(None)(F.layer_norm(x, x.shape[-1:]))
+
+
+def _with_batch(x):
+    assert x.ndim == 3 and x.shape[0] == 1, (
+        f"this layer takes (1, T, d_model), not {tuple(x.shape)}"
+    )
+    return x
+
+
 def _layers(T):
     return {
         "causal attention": _attending(_everything(T, T).tril()),
@@ -966,6 +1116,12 @@ def _layers(T):
         "each word's successor": _mixing(torch.ones(T, T).triu(1).tril(1)),
         "mean of all words": _mixing(torch.ones(T, T) / T),
         "always 1": torch.ones_like,
+        "causal attention, with noise in the last digit": _noisy(
+            _attending(_everything(T, T).tril())
+        ),
+        "attention to normalised words": _normed_attention,
+        "the last word leaks through one component": _one_component,
+        "a layer that takes (1, T, d_model) only": _with_batch,
     }
 
 
@@ -994,6 +1150,8 @@ def _probing(
     compared=lambda t: slice(None, t),
     fresh=True,
     size=1.0,
+    change=None,
+    same=lambda a, b: torch.allclose(a, b, rtol=1e-4, atol=1e-6),
 ):
     """The detector with one step replaced: where it changes the input, and where it looks."""
 
@@ -1002,12 +1160,19 @@ def _probing(
         before, y = attend(x), x.clone()
         for t in cuts(T):
             y = x.clone() if fresh else y
-            y[:, changed(t)] = x[:, changed(t)] + size * torch.randn_like(x[:, changed(t)])
-            if not torch.allclose(attend(y)[:, compared(t)], before[:, compared(t)]):
+            old = x[:, changed(t)]
+            y[:, changed(t)] = change(old) if change else old + size * torch.randn_like(old)
+            if not same(attend(y)[:, compared(t)], before[:, compared(t)]):
                 return True
         return False
 
     return mutant
+
+
+def _first_component(words):
+    new = words.clone()
+    new[..., 0] += 1 + torch.rand(1)
+    return new
 
 
 def _inputs_with_outputs(attend, T, d_model):
@@ -1090,6 +1255,35 @@ leaks_future = Exercise(
             _probing(cuts=lambda T: range(1, T - 1)),
         ),
         Mistake(
+            "all_components_shifted_alike",
+            "You add the same number to every component of a word. A layer that normalises its "
+            "words first takes that away again, and you see nothing. Put *random* words there.",
+            _probing(change=lambda words: words + 1),
+        ),
+        Mistake(
+            "words_multiplied",
+            "You multiply the words by a number. A layer that normalises its words first takes "
+            "that away again, and you see nothing. Put *random* words there.",
+            _probing(change=lambda words: 3 * words),
+        ),
+        Mistake(
+            "one_component_changed",
+            "You change only the first component of a word. A leak through another one slips "
+            "through: change the whole word.",
+            _probing(change=_first_component),
+        ),
+        Mistake(
+            "no_room_for_rounding",
+            "Two runs of the same layer need not agree to the last digit, and yours takes that "
+            "for a leak. Compare with `torch.allclose`.",
+            _probing(same=torch.equal),
+        ),
+        Mistake(
+            "cuts_from_2",
+            "Your `t` starts at 2: a leak of word 1 into output 0 slips through.",
+            _probing(cuts=lambda T: range(2, T)),
+        ),
+        Mistake(
             "copy_not_fresh",
             "Changes pile up: when the words from 2 on are tried, word 1 is still changed from the "
             "round before. Start each round from a fresh `x.clone()`.",
@@ -1102,9 +1296,9 @@ leaks_future = Exercise(
         ),
         Mistake(
             "always_false",
-            "It says False of every layer, even of attention without a mask. Does `attend` get the "
-            "changed words in a tensor of their own (`y = x.clone()`; after `y = x` both are one), "
-            "and is the change large enough for `allclose` to see?",
+            "It says False of every layer, even of attention without a mask. Is anything changed "
+            "at all? Words are on axis 1: `y[:, t:] = …`, not `y[t:] = …`. And is the change "
+            "large enough for `allclose` to see?",
             _probing(size=0.0),
         ),
         Mistake(
