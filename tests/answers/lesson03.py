@@ -251,7 +251,6 @@ def invariant_opposite(encode, q, k):
 
 RIGHT = [
     ("03.add_positions", add_positions_loop),
-    ("03.add_positions", add_positions_module),
     ("03.add_positions", add_positions_product),
     ("03.sinusoidal", sinusoidal_loop),
     ("03.sinusoidal", sinusoidal_exp),
@@ -276,6 +275,7 @@ RIGHT = [
 ]
 
 WRONG = [
+    ("03.add_positions", add_positions_module),
     ("03.add_positions", lambda x, table: x + table[torch.arange(x.shape[1]) // 2]),
     ("03.add_positions", lambda x, table: x + table[: x.shape[2]]),
     ("03.add_positions", lambda x, table: x + table.mean(0)),

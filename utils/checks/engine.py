@@ -327,7 +327,7 @@ class Exercise:
             if 0 in telling and not agrees[0]:  # on the plain inputs it is something else
                 partly[mistake.name] = []
         best = max(partly, key=lambda name: len(partly[name]), default=None)
-        if best is None or 2 * len(partly[best]) < len(telling) or not partly[best]:
+        if best is None or 2 * len(partly[best]) < len(wrong) or not partly[best]:
             return None
         if sum(len(cases) == len(partly[best]) for cases in partly.values()) > 1:
             return None

@@ -9,7 +9,7 @@ from torch import nn
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
-from utils.checks.weights import fill
+from utils.checks.probes import fill, with_slopes
 
 LESSON = Lesson("02", "Masks and heads", "02_masks_and_heads")
 
@@ -324,15 +324,7 @@ def _small_attention():
 
 
 def _with_slopes(answer, q, k, v, mask):
-    """The result, and the gradients of a sum of it: NaN may hide where only they go."""
-    q, k, v = (x.clone().requires_grad_() for x in (q, k, v))
-    out = answer(q, k, v, mask)
-    if not isinstance(out, torch.Tensor):
-        return out
-    if not out.requires_grad:
-        return [out, "no gradient"]
-    slopes = torch.autograd.grad(out.cos().sum(), (q, k, v), allow_unused=True)
-    return [out.detach(), list(slopes)]
+    return with_slopes(lambda q, k, v: answer(q, k, v, mask), q, k, v)
 
 
 def _loud_hidden_key(loudness):

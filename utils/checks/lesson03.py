@@ -12,6 +12,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance, is_tensor
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
+from utils.checks.probes import with_slopes
 
 LESSON = Lesson("03", "Position", "03_position")
 
@@ -45,7 +46,8 @@ add_positions = Exercise(
     number="3.1",
     name="add_positions",
     oracle=_add_positions,
-    compared_with="`x + F.embedding(torch.arange(T), table)`",
+    compared_with="`x + F.embedding(torch.arange(T), table)` and its gradients",
+    probe=with_slopes,
     cases=lambda: [
         Case(_normal(1, 2, 3, 4), _normal(2, 8, 4)),
         Case(_normal(3, 3, 3, 2), _normal(4, 10, 2)),
@@ -55,6 +57,23 @@ add_positions = Exercise(
         Case(_normal(11, 2, 1, 2), _normal(12, 3, 2)),
     ],
     mistakes=[
+        Mistake(
+            "subtracted",
+            "You subtract the rows; add them.",
+            lambda x, table: x - table[: x.shape[1]],
+        ),
+        Mistake(
+            "no_gradient",
+            "The numbers are right, but no gradient gets through: is there a `detach`, a `.data`, "
+            "or a way through NumPy or a list? A learned table would never learn.",
+            lambda x, table: _add_positions(x, table).detach(),
+        ),
+        Mistake(
+            "no_gradient_for_the_table",
+            "The numbers are right, but no gradient reaches the table: is there a `detach`, a "
+            "`.data`, or a new tensor made of its numbers? A learned table would never learn.",
+            lambda x, table: _add_positions(x, table.detach()),
+        ),
         Mistake(
             "rows_by_sentence",
             "The rows go to the *sentences*: all words of a sentence get the same row, and each "
@@ -183,6 +202,7 @@ sinusoidal = Exercise(
         Case(1, 4),
         Case(4, 2),
         Case(50, 8),
+        Case(300, 4),
     ],
     tolerance=Tolerance(absolute=5e-5, relative=1e-5),
     mistakes=[
@@ -400,6 +420,7 @@ apply_rope = Exercise(
         Case(_normal(4, 1, 3, 3, 4), torch.tensor([0, 4, 9])),
         Case(_normal(5, 3, 3, 6), torch.tensor([30, 12, 7]), theta=100000.0),
         Case(_normal(6, 2, 3, 1, 4), torch.tensor([2]), 500.0),
+        Case(_normal(7, 2, 2), torch.tensor([5001, 5002])),
         _bfloat16_case(
             [1003, 1006, 989],
             [[[1.0, 0.0], [0.0, 2.0], [-0.5, 0.0]], [[0.0, -1.0], [0.5, 0.0], [0.0, 4.0]]],
@@ -649,7 +670,8 @@ rope_attention = Exercise(
         Mistake(
             "not_rotated",
             "Nothing is rotated that matters: this is attention without positions. Use "
-            "`apply_rope(q, positions)` and `apply_rope(k, positions)` in the scores.",
+            "`apply_rope(q, positions)` and `apply_rope(k, positions)` in the scores, as they are: "
+            "turned along the axis of the heads, queries and keys turn alike, and it cancels.",
             _attends(q_turn=_still, k_turn=_still),
         ),
         Mistake(
@@ -674,6 +696,25 @@ rope_attention = Exercise(
             "You count the positions 0, 1, 2 yourself. Pass on the `positions` that you are given: "
             "they may have gaps.",
             _attends(q_turn=_turned_in_order, k_turn=_turned_in_order),
+        ),
+        Mistake(
+            "queries_turned_the_other_way",
+            "Queries and keys turn in opposite directions, so a score depends on the *sum* of "
+            "two positions. Turn both the same way (mend the queries).",
+            _attends(q_turn=_turned_back),
+        ),
+        Mistake(
+            "other_theta",
+            "Your θ is not 10,000, the default of `apply_rope`.",
+            _attends(
+                q_turn=lambda x, p: _apply_rope(x, p, 100_000.0),
+                k_turn=lambda x, p: _apply_rope(x, p, 100_000.0),
+            ),
+        ),
+        Mistake(
+            "weights_returned",
+            "You return the weights. They still have to mix the values.",
+            _attends(attend=lambda q, k, v: _scores(q, k).softmax(-1)),
         ),
         Mistake(
             "queries_and_keys_swapped",
@@ -837,6 +878,16 @@ alibi_bias = Exercise(
             _biases(distance=lambda i, j: i - j + 1),
         ),
         Mistake(
+            "not_divided_by_the_number_of_heads",
+            "The exponent is -8 * (h + 1) / n_heads; yours is not divided by the number of heads.",
+            _biases(slope=lambda h, n_heads: 2.0 ** (-8.0 * (h + 1))),
+        ),
+        Mistake(
+            "exponent_rounded",
+            "`//` rounds the exponent down to a whole number. Divide with `/`.",
+            _biases(slope=lambda h, n_heads: 2.0 ** (-8 * (h + 1) // n_heads).float()),
+        ),
+        Mistake(
             "only_the_key_position",
             "You have slope · j, without the query's position. The softmax would not notice (each "
             "row is off by a constant, and BLOOM stores it like that), but here the diagonal "
@@ -907,6 +958,14 @@ def _lengths(*args):
 
 def _sum(*args):
     return _scores_with(*args).sum()
+
+
+def _softmaxed(*args):
+    return _scores_with(*args).softmax(-1)
+
+
+def _first_row(*args):
+    return _scores_with(*args)[:1]
 
 
 def _diagonal(*args):
@@ -982,6 +1041,42 @@ def _one_word_repeated():
     return Case(_adds_row(lambda p: p % 2), q, k, label=label)
 
 
+def _grows(x, positions):
+    return x + 0.001 * positions[:, None].to(x.dtype)
+
+
+def _shakes(x, positions):
+    return x + 0.03 * (_adds_row(lambda p: p)(x, positions) - x)
+
+
+def _first_into_last(x, positions):
+    new = x.clone()
+    new[:, -1] += x[:, 0] * positions.to(x.dtype)
+    return new
+
+
+def _for_the_queries_only():
+    q, k = _normal(31, 3, 4), _normal(32, 4, 4)
+    k[:, 0], k[:, -1] = 0.0, 1.0  # every score of a query changes by the same number
+    label = "relative_shift_invariant(encode, q, k)\nwhere encode adds position times the first "
+    label += "component to the last; the keys' first component is 0, their last 1"
+    return Case(_first_into_last, q, k, label=label)
+
+
+def _first_query_zero():
+    q, k = _normal(31, 3, 4), _normal(32, 4, 4)
+    q[0] = 0.0
+    label = "relative_shift_invariant(encode, q, k)\n"
+    label += "where encode multiplies by 1 + 0.1 * position, and the first query is 0"
+    return Case(_stretches, q, k, label=label)
+
+
+def _rounding_case(seed):
+    label = "relative_shift_invariant(encode, q, k)\n"
+    label += "where encode turns as Llama does, on 8 queries and 9 keys of width 16"
+    return Case(_apply_rope, _normal(seed, 8, 16), _normal(seed + 9, 9, 16), label=label)
+
+
 relative_shift_invariant = Exercise(
     number="3.6",
     name="relative_shift_invariant",
@@ -1005,8 +1100,13 @@ relative_shift_invariant = Exercise(
             _invariance_case(
                 _adds_row(lambda p, n=n: p % n), f"adds one of {n} vectors, number position % {n}"
             )
-            for n in (7, 5, 3, 2)
+            for n in (13, 11, 7, 5, 3, 2)
         ),
+        _invariance_case(_grows, "adds 0.001 * position", make=torch.abs),
+        _invariance_case(_shakes, "adds a small random vector for each position"),
+        _for_the_queries_only(),
+        _first_query_zero(),
+        *(_rounding_case(seed) for seed in range(3)),
         _invariance_case(
             _adds_row(lambda p: p // 8), "adds a vector that changes every 8 positions"
         ),
@@ -1054,6 +1154,34 @@ relative_shift_invariant = Exercise(
             "Sines and cosines are rounded, so scores that should be equal differ in the last "
             "digits. Allow for it: `torch.allclose(..., atol=1e-4)`.",
             _shift_test(same=torch.equal),
+        ),
+        Mistake(
+            "sign_of_the_difference_lost",
+            "You ask whether `(a - b).max()` is small. A difference that is very *negative* passes "
+            "that: take `.abs()` first, or use `torch.allclose`.",
+            _shift_test(same=lambda moved, unmoved: bool((unmoved - moved).max() < 1e-4)),
+        ),
+        Mistake(
+            "too_much_room",
+            "You allow so much for rounding that real changes pass. 1e-4 is plenty.",
+            _shift_test(same=lambda moved, unmoved: torch.allclose(moved, unmoved, atol=1.0)),
+        ),
+        Mistake(
+            "softmax_compared",
+            "You compare the scores after a softmax. It hides what a whole row gains. Compare the "
+            "scores themselves.",
+            _shift_test(scores=_softmaxed),
+        ),
+        Mistake(
+            "first_query_only",
+            "You compare the scores of the first query only. Compare the whole table.",
+            _shift_test(scores=_first_row),
+        ),
+        Mistake(
+            "last_shift_only",
+            "Only the last shift counts: each round overwrites what the one before has found. It "
+            "has to hold for *every* shift.",
+            _shift_test(shifts=(30,)),
         ),
         Mistake(
             "only_shift_7",

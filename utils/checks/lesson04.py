@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance, show
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
-from utils.checks.weights import fill
+from utils.checks.probes import fill
 
 LESSON = Lesson("04", "The encoder", "04_encoder")
 MODULES = Tolerance(absolute=1e-5, relative=1e-4)  # a layer's rounding in 32 bits, with room

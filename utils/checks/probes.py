@@ -1,9 +1,32 @@
-"""Weights for checks of modules: the learner's and the library's get the same numbers."""
+"""Ways to look at an answer written in PyTorch: its gradients too, and its weights made known."""
 
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
+
+
+def with_slopes(answer: Callable, *tensors: torch.Tensor, **rest: Any) -> Any:
+    """The answer's result and its gradients, so that a broken way back shows.
+
+    Args:
+        answer: a function of tensors that returns one.
+        *tensors: float tensors, all of which get gradients.
+        **rest: other arguments.
+
+    Returns:
+        [result, gradients of a sum over it]; the result alone if it is no tensor.
+    """
+    tensors = [x.clone().requires_grad_() for x in tensors]
+    out = answer(*tensors, **rest)
+    if not isinstance(out, torch.Tensor):
+        return out
+    if not out.requires_grad:
+        return [out, "no gradient"]
+    slopes = torch.autograd.grad(out.cos().sum(), tensors, allow_unused=True)
+    return [out.detach(), list(slopes)]
 
 
 @torch.no_grad()
