@@ -276,21 +276,8 @@ So: several attentions side by side, each with its own queries, keys and values,
 
 # %%
 fig, axes = plots.figure(2, height=2.2, width_ratios=[6.4, 8.4])
-colours = [plots.BLUE, plots.ORANGE, plots.GREEN]
-for t in range(4):
-    for c in range(6):
-        axes[0].add_patch(plots.box(c, 3 - t, colours[c // 2]))
-        axes[1].add_patch(plots.box(c + c // 2, 3 - t, colours[c // 2]))
-for ax, title in zip(
-    axes, ["x @ w_q: (T, d_model)", "three heads: (n_heads, T, d_head)"], strict=True
-):
-    right = 8.2 if "heads" in title else 6.2
-    ax.set(xlim=(-0.2, right), ylim=(-0.2, 4.2), xticks=[], title=title, aspect="equal")
-    ax.set_yticks([3.45 - t for t in range(4)], [f"word {t}" for t in range(4)])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-for h in range(3):
-    axes[1].text(3 * h + 1, -0.1, f"head {h}", ha="center", va="top", color=colours[h])
+plots.blocks(axes[0], 4, 6, 2, "x @ w_q: (T, d_model)")
+plots.blocks(axes[1], 4, 6, 2, "three heads: (n_heads, T, d_head)", apart=True)
 plots.show(
     fig, "A table of 4 words by 6 numbers is cut into three tables of 4 words by 2 numbers each."
 )
@@ -470,6 +457,7 @@ def attention_of(name):
     return pieces, torch.cat(model(**inputs, output_attentions=True).attentions)
 
 
+# %%
 smol_words, smol = attention_of("SmolLM2-135M-Instruct")
 mini_words, mini = attention_of("all-MiniLM-L6-v2")
 print(tuple(smol.shape), tuple(mini.shape))

@@ -1,3 +1,7 @@
+from datetime import date
+
+import pytest
+
 from utils import data
 
 
@@ -14,3 +18,27 @@ def test_the_standard_library_describes_itself():
         assert name in docs
     assert all(said and "\n" not in said and len(said) <= 200 for said in docs.values())
     assert not any(name.endswith("Error") for name in docs)
+
+
+def test_written_dates():
+    pairs = data.written_dates(3000, seed=1)
+    assert pairs == data.written_dates(3000, seed=1) != data.written_dates(3000, seed=2)
+    assert all(date.fromisoformat(iso).isoformat() == iso for _, iso in pairs)
+    meaning = {}
+    for text, iso in data.written_dates(50_000, seed=3):
+        assert meaning.setdefault(text, iso) == iso  # never two dates for one text
+
+
+@pytest.mark.parametrize(
+    ("day", "written"),
+    [
+        (date(1984, 5, 3), "third of may nineteen eighty-four"),
+        (date(2007, 12, 21), "december twenty-first, two thousand seven"),
+        (date(2000, 1, 30), "thirtieth of january two thousand"),
+        (date(2020, 2, 12), "feb 12th 2020"),
+        (date(2049, 8, 22), "22-aug-49"),
+        (date(1951, 11, 30), "30.11.1951"),
+    ],
+)
+def test_the_forms_of_a_date(day, written):
+    assert written in data._forms(day)

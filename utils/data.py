@@ -1,7 +1,9 @@
-"""Data that every machine with Python has: the standard library describes itself."""
+"""Data that every machine has: what Python's library says of itself, and dates made by rule."""
 
 import importlib
 import inspect
+import random
+from datetime import date
 
 # Modules that can be imported without doing anything, and have something to find in them.
 MODULES = """
@@ -42,3 +44,62 @@ def _belongs(thing: object, module_name: str) -> bool:
     home = (getattr(thing, "__module__", None) or "").lstrip("_").split(".")[0]
     own = module_name.split(".")[0]
     return home == own or (own == "os" and home in {"posix", "nt", "posixpath", "ntpath"})
+
+
+_MONTHS = """january february march april may june july august september october november
+december""".split()  # noqa: SIM905
+_SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+fifteen sixteen seventeen eighteen nineteen""".split()  # noqa: SIM905
+_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+_ORDINALS = """zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh
+twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth
+twentieth""".split()  # noqa: SIM905
+
+
+def written_dates(n: int, seed: int) -> list[tuple[str, str]]:
+    """Dates from 1950 to 2049 as people write them, and in ISO form.
+
+    Args:
+        n: how many.
+        seed: the same seed gives the same dates.
+
+    Returns:
+        n pairs such as ("third of may nineteen eighty-four", "1984-05-03").
+    """
+    draw = random.Random(seed)
+    first, last = date(1950, 1, 1).toordinal(), date(2049, 12, 31).toordinal()
+    days = [date.fromordinal(draw.randint(first, last)) for _ in range(n)]
+    return [(draw.choice(_forms(day)), day.isoformat()) for day in days]
+
+
+def _forms(day: date) -> list[str]:
+    d, month, year = day.day, _MONTHS[day.month - 1], day.year
+    nth = f"{d}{'th' if 10 <= d <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(d % 10, 'th')}"
+    return [
+        f"{d} {month} {year}",
+        f"{month} {d}, {year}",
+        f"{nth} of {month} {year}",
+        f"{month[:3]} {nth} {year}",
+        f"{d}-{month[:3]}-{year % 100:02d}",
+        f"{d}.{day.month}.{year}",
+        f"{_ordinal(d)} of {month} {year}",
+        f"{_ordinal(d)} of {month} {_year(year)}",
+        f"{month} {_ordinal(d)}, {_year(year)}",
+    ]
+
+
+def _number(n: int) -> str:
+    return _SMALL[n] if n < 20 else _TENS[n // 10] + (f"-{_SMALL[n % 10]}" if n % 10 else "")
+
+
+def _ordinal(n: int) -> str:
+    if n <= 20:
+        return _ORDINALS[n]
+    return "thirtieth" if n == 30 else f"{_TENS[n // 10]}-{_ORDINALS[n % 10]}"
+
+
+def _year(year: int) -> str:
+    if 2000 <= year < 2010:
+        return f"two thousand {_number(year % 10)}" if year % 10 else "two thousand"
+    low = year % 100
+    return f"{_number(year // 100)} {'oh ' if low < 10 else ''}{_number(low)}"

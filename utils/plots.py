@@ -8,7 +8,7 @@ from html import escape
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 # Okabe and Ito's palette: told apart by colour-blind readers (Okabe & Ito 2008, "Color Universal
 # Design").
@@ -83,9 +83,33 @@ def show(fig: plt.Figure, alt: str) -> None:
     display(_Picture(buffer.getvalue(), alt))
 
 
-def box(x: float, y: float, colour: str, width: float = 0.9, height: float = 0.9) -> Patch:
-    """A filled rectangle for diagrams, with its lower left corner at (x, y) in data units."""
-    return Rectangle((x, y), width, height, facecolor=colour, edgecolor="none")
+def blocks(
+    ax: plt.Axes, rows: int, columns: int, width: int, title: str, apart: bool = False
+) -> None:
+    """Draw a table of words by components, in one colour for each head.
+
+    Args:
+        ax: where.
+        rows, columns: how many words, and how many components each.
+        width: components of one head.
+        title: above the drawing.
+        apart: with a gap between the heads, and their numbers below.
+    """
+    for row in range(rows):
+        for column in range(columns):
+            head = column // width
+            place = (column + (head if apart else 0), rows - 1 - row)
+            ax.add_patch(Rectangle(place, 0.9, 0.9, facecolor=PALETTE[head], edgecolor="none"))
+    n_heads = columns // width
+    for head in range(n_heads if apart else 0):
+        middle = head * (width + 1) + width / 2
+        ax.text(middle, -0.1, f"head {head}", ha="center", va="top", color=PALETTE[head])
+    right = columns + (n_heads - 1 if apart else 0)
+    ax.set(xlim=(-0.2, right + 0.1), ylim=(-0.2, rows + 0.1), title=title, aspect="equal")
+    ax.set(xticks=[], yticks=[rows - 0.55 - row for row in range(rows)])
+    ax.set_yticklabels([f"word {row}" for row in range(rows)])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def stream(ax: plt.Axes, title: str, steps: Sequence[str]) -> None:

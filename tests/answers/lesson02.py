@@ -93,7 +93,7 @@ class HeadByHead(Heads):
         out = 0
         for h in range(self.n_heads):  # the sum over heads of what each writes
             c = slice(h * d_head, (h + 1) * d_head)
-            found = masked_attention_bias(q[..., c], k[..., c], v[..., c], mask[:, h])
+            found = masked_attention_finite(q[..., c], k[..., c], v[..., c], mask[:, h])
             out = out + found @ self.w_o.weight[:, c].T
         return out + self.w_o.bias
 

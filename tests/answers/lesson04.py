@@ -58,7 +58,7 @@ def layer_norm_in_place_on_a_copy(self, x):
     x = x.double()
     x -= x.mean(-1, keepdim=True)
     x /= (x.pow(2).mean(-1, keepdim=True) + self.eps).sqrt()
-    return x * self.weight + self.bias
+    return (x * self.weight + self.bias).float()
 
 
 def layer_norm_eps_at_the_end(self, x):

@@ -296,7 +296,7 @@ class Exercise:
             return None
         wanted = "np.array(...)"
         if any(map(is_tensor, self.expected)):
-            wanted = "torch.tensor(...)"
+            wanted = "torch.tensor(...)` or `torch.stack(...)"
         elif any(isinstance(e, list) for e in self.expected):
             wanted = ".tolist()"
         got = next(r for r, i in zip(results, inside, strict=True) if r is not i)

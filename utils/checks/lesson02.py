@@ -9,7 +9,7 @@ from torch import nn
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
-from utils.checks.probes import fill, with_slopes
+from utils.checks.probes import fill, in_training, with_slopes
 
 LESSON = Lesson("02", "Masks and heads", "02_masks_and_heads")
 
@@ -821,7 +821,7 @@ def _forward(answer, d_model, n_heads, x, mask):
     if not isinstance(module, nn.Module):
         raise TypeError("this is not the class: called with (d_model, n_heads), it makes no module")
     fill(module, like=_MultiHeadAttention(d_model, n_heads), scale=0.3)
-    return module(x) if mask is None else module(x, mask)
+    return in_training(module, x) if mask is None else in_training(module, x, mask)
 
 
 def _real_words():
@@ -1017,6 +1017,18 @@ MultiHeadAttention = Exercise(
             "The softmax runs over the heads. Each head shares its own weight out among the keys, "
             "the last axis.",
             _heads(attend=_attend(normalise=_over(1))),
+        ),
+        Mistake(
+            "no_gradient",
+            "The numbers are right, but not all weights would learn: is there a `detach`, a "
+            "`.data`, a `no_grad`, or a way through NumPy?",
+            _heads(finish=lambda self, out, x: self.w_o(out.detach())),
+        ),
+        Mistake(
+            "no_gradient_at_all",
+            "The numbers are right, but no gradient gets through: is there a `detach`, a `.data`, "
+            "a `no_grad`, or a way through NumPy?",
+            _heads(finish=lambda self, out, x: self.w_o(out).detach()),
         ),
         Mistake(
             "input_added",

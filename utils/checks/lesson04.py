@@ -1,5 +1,6 @@
 """Lesson 04: the encoder. Answers take and return PyTorch tensors."""
 
+import copy
 import functools
 
 import torch
@@ -10,7 +11,7 @@ from transformers import BertConfig, BertModel
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance, show
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
-from utils.checks.probes import fill
+from utils.checks.probes import fill, in_training
 
 LESSON = Lesson("04", "The encoder", "04_encoder")
 MODULES = Tolerance(absolute=1e-5, relative=1e-4)  # a layer's rounding in 32 bits, with room
@@ -90,6 +91,32 @@ def _norm(
     return Mutant
 
 
+def _after_norm(change):
+    class Mutant(_LayerNorm):
+        def forward(self, x):
+            return change(super().forward(x))
+
+    return Mutant
+
+
+def _brackets_missing():
+    class Mutant(_LayerNorm):
+        def forward(self, x):
+            root = torch.sqrt(_variance(x, -1, True) + self.eps)
+            return self.weight * x - x.mean(-1, keepdim=True) / root + self.bias
+
+    return Mutant
+
+
+def _whole_tensor():
+    class Mutant(_LayerNorm):
+        def forward(self, x):
+            root = torch.sqrt(x.var(unbiased=False) + self.eps)
+            return self.weight * (x - x.mean()) / root + self.bias
+
+    return Mutant
+
+
 def _norm_case(x, **build):
     build = {"d_model": x.shape[-1]} | build
     like = fill(_LayerNorm(**build))
@@ -106,7 +133,7 @@ LayerNorm = Exercise(
     name="LayerNorm",
     oracle=_LayerNorm,
     compared_with="`F.layer_norm`",
-    probe=lambda cls, build, x: _made(cls, build, _LayerNorm)(x),
+    probe=lambda cls, build, x: in_training(_made(cls, build, _LayerNorm), x),
     tolerance=MODULES,
     cases=lambda: [
         _norm_case(0.5 * _normal(1, 2, 3, 5) + 0.3, eps=0.1),
@@ -124,6 +151,39 @@ LayerNorm = Exercise(
             "Your variance divides by `d_model - 1`, as `x.var` and `x.std` do when they are not "
             "asked otherwise. Here the plain mean of the squares is meant: `unbiased=False`.",
             _norm(variance=lambda x, dim, keepdim: x.var(dim, keepdim=keepdim)),
+        ),
+        Mistake(
+            "no_gradient",
+            "The numbers are right, but weight and bias would not learn: is there a `detach`, a "
+            "`.data`, a `no_grad`, or a way through NumPy?",
+            _after_norm(lambda y: y.detach()),
+        ),
+        Mistake(
+            "another_dtype",
+            "The numbers are right, but in float64. What comes next has float32 weights and would "
+            "stop with an error: give back the dtype that came in.",
+            _after_norm(lambda y: y.double()),
+        ),
+        Mistake(
+            "multiplied_by_the_root",
+            "You multiply by the root of the variance. Divide by it.",
+            _norm(divisor=lambda var, eps: 1 / torch.sqrt(var + eps)),
+        ),
+        Mistake(
+            "weight_and_bias_exchanged",
+            "Weight and bias are exchanged: multiply by `weight`, then add `bias`.",
+            _norm(affine=lambda x, weight, bias: bias * x + weight),
+        ),
+        Mistake(
+            "brackets_missing",
+            "Only the mean is divided by the root: put brackets round `x - mean`.",
+            _brackets_missing(),
+        ),
+        Mistake(
+            "mean_of_everything",
+            "You take mean and variance over the whole tensor. Each word has its own: `x.mean(-1, "
+            "keepdim=True)`.",
+            _whole_tensor(),
         ),
         Mistake(
             "eps_outside_the_root",
@@ -298,7 +358,7 @@ FeedForward = Exercise(
     name="FeedForward",
     oracle=_FeedForward,
     compared_with="`nn.Sequential(linear1, nn.GELU(), linear2)`",
-    probe=lambda cls, build, x: _made(cls, build, _FeedForward)(x),
+    probe=lambda cls, build, x: in_training(_made(cls, build, _FeedForward), x),
     tolerance=Tolerance(absolute=1e-5, relative=1e-5),  # the two GELUs differ by 5e-4 at most
     cases=lambda: [
         _feed_forward_case(4, 7, 2 * _normal(1, 2, 3, 4)),
@@ -579,7 +639,8 @@ def _in_either(name, said, post, pre):
 
 def _run_block(cls, build, x, mask=None):
     block = _made(cls, build, _EncoderBlock)
-    return _blank(block(x) if mask is None else block(x, mask), mask)
+    masks = () if mask is None else (mask,)
+    return in_training(block, x, *masks, keep=lambda out: _blank(out, mask))
 
 
 def _block_case(x, mask=None, **build):
@@ -847,6 +908,9 @@ mean_pool = Exercise(
             torch.tensor([[1, 1, 0]]),
         ),
         _pool_case(6, _real(1, 1, 1, 1, 1), 3),
+        _pool_case(7, _real(6, 2, 4), 3),
+        Case(torch.tensor([[[0.0, 2.0], [2.0, 4.0]]]), torch.tensor([[True, True]])),
+        _pool_case(8, _real(4, 3).long(), 2),
     ],
     mistakes=[
         Mistake(
@@ -854,6 +918,44 @@ mean_pool = Exercise(
             "The padding is in the mean: `mask` is not used. Multiply by the mask before you sum, "
             "and divide by the number of real tokens.",
             lambda hidden, mask: hidden.mean(1),
+        ),
+        Mistake(
+            "cut_at_the_longest",
+            "You cut all texts after the longest one and take the mean of what is left. Shorter "
+            "texts still have padding there.",
+            lambda hidden, mask: hidden[:, : int(mask.sum(1).max())].mean(1),
+        ),
+        Mistake(
+            "mask_as_row_numbers",
+            "`hidden[i][mask[i]]` picks the real tokens only if the mask is bool. With ones and "
+            "zeros it takes them for row numbers, and picks rows 1 and 0 again and again: "
+            "`mask.bool()` first.",
+            lambda hidden, mask: torch.stack(
+                [tokens[real].mean(0) for tokens, real in zip(hidden, mask, strict=True)]
+            ),
+        ),
+        Mistake(
+            "zeros_not_counted",
+            "You count the numbers that are not 0, and a real token may hold a 0. Count with the "
+            "mask: `mask.sum(1)`.",
+            _pooled(count=lambda h, m: ((h * m) != 0).sum(1)),
+        ),
+        Mistake(
+            "axis_lost",
+            "The numbers are right, but for a batch of one text the axis of the batch is lost: is "
+            "there a `squeeze`?",
+            lambda hidden, mask: _mean_pool(hidden, mask).squeeze(0),
+        ),
+        Mistake(
+            "axis_kept",
+            "The numbers are right, but there is an axis too many: without `keepdim` in the sum "
+            "over the tokens the result is `(B, d_model)`.",
+            lambda hidden, mask: _mean_pool(hidden, mask)[:, None],
+        ),
+        Mistake(
+            "first_texts_count",
+            "You divide every text by the *first* text's number of tokens. Each has its own.",
+            _pooled(count=lambda h, m: m.sum(1)[:1]),
         ),
         Mistake(
             "padding_in_the_sum",
@@ -968,13 +1070,25 @@ def _top(scores=_similarity, extra=0, **options):
     return mutant
 
 
+def _by_value(query, vectors, k):
+    found = _similarity(query, vectors).tolist()
+    return [found.index(value) for value in sorted(found, reverse=True)[:k]]
+
+
 def _row_numbers(answer, query, vectors, k):
     """A list of ints for a list or a vector of whole numbers; anything else as it is."""
     found = answer(query, vectors, k)
-    if isinstance(found, list | tuple):
-        return [x.item() if hasattr(x, "item") and x.ndim == 0 else x for x in found]
-    one_row = hasattr(found, "tolist") and getattr(found, "ndim", 0) == 1
-    return found.tolist() if one_row else found
+    if hasattr(found, "tolist") and getattr(found, "ndim", 0) == 1:
+        found = found.tolist()
+    if not isinstance(found, list | tuple):
+        return found
+    found = [x.item() if hasattr(x, "item") and x.ndim == 0 else x for x in found]
+    if not all(type(x) is int and 0 <= x < len(vectors) for x in found):
+        return found
+    if len(set(found)) < len(found):
+        return f"a row stands there more than once: {found}"
+    rows = vectors.tolist()  # of rows that are the same, either may come first
+    return [rows.index(rows[i]) for i in found]
 
 
 def _of_lengths(seed, n, d):
@@ -1003,8 +1117,29 @@ search = Exercise(
             torch.tensor([[9.0, -9.0], [0.2, 0.1], [-4.0, -2.1], [3.0, 3.0]]),
             2,
         ),
+        Case(torch.tensor([1.0, 0.0]), torch.tensor([[-5.0, 0.0], [-1.0, 1.0], [-1.0, 3.0]]), 3),
+        Case(torch.tensor([1.0, 1.0]), torch.tensor([[1.0, 0], [2.0, 2.1], [1, 0], [2, 2.1]]), 3),
+        Case(torch.tensor([1.0, 0.0]), torch.tensor([[10.0, 0.4], [10.0, 0.1], [10.0, 0.7]]), 2),
     ],
     mistakes=[
+        Mistake(
+            "equal_rows_found_once",
+            "Two texts with the same similarity are taken for one (`index` of a value, or a dict "
+            "with the similarities as keys?), so one row stands there twice. `topk` keeps track "
+            "of the rows by itself.",
+            _by_value,
+        ),
+        Mistake(
+            "negatives_cut_off",
+            "Negative cosines are all taken for 0 or left out. A text may be the best there is and "
+            "still point away from the query: keep the order among them.",
+            _top(lambda query, vectors: _similarity(query, vectors).clamp(min=0)),
+        ),
+        Mistake(
+            "rounded",
+            "You round the similarities before you compare them: near ones become equal.",
+            _top(lambda query, vectors: (_similarity(query, vectors) * 100).round()),
+        ),
         Mistake(
             "dot_product",
             "You rank by the dot product, so long vectors win by their length. Divide by the "
@@ -1176,6 +1311,19 @@ def _loader(change=lambda name, tensor: tensor, strict=True, **options):
     return mutant
 
 
+def _emptying(encoder, state):
+    _load_minilm(encoder, state)
+    state.clear()
+    return encoder
+
+
+def _norm1_twice(encoder, state):
+    new = _translated(state, len(encoder.blocks))
+    new |= {n.replace("norm1", "norm2"): tensor for n, tensor in new.items() if "norm1" in n}
+    encoder.load_state_dict(new)
+    return encoder
+
+
 def _forgetting(*endings):
     return _loader(lambda name, tensor: None if name.endswith(endings) else tensor, strict=False)
 
@@ -1277,11 +1425,22 @@ def _hidden_states(answer, shape, without=()):
     if answer is _load_minilm:
         found = bert(ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
     else:
+        names = set(state)
         loaded = answer(encoder, state)
         if not isinstance(loaded, nn.Module):
             return loaded
+        if set(state) != names:
+            return "`state` has other names than before: whoever called it still needs it"
+        if loaded is not encoder:
+            return "what is returned is another encoder than the one that was given"
         found = loaded(ids, mask)
     return [_blank(hidden, mask) for hidden in found]
+
+
+def _all_names():
+    """Every weight that an encoder needs, by BERT's name; and a whole layer."""
+    names = [name for name in _bert(4, 1, 5, 2).state_dict() if not name.startswith("pooler")]
+    return (*names, "encoder.layer.1.")
 
 
 def _load_case(d_model, n_heads, d_ff, n_layers, **options):
@@ -1302,25 +1461,14 @@ load_minilm = Exercise(
     cases=lambda: [
         _load_case(6, 2, 9, 2),
         _load_case(4, 2, 4, 3),
-        _load_case(
-            4,
-            1,
-            5,
-            2,
-            without=(
-                "encoder.layer.1.output.dense.bias",
-                "encoder.layer.0.attention.self.value.bias",
-                "embeddings.position_embeddings.weight",
-                "encoder.layer.1.",
-            ),
-        ),
+        _load_case(4, 1, 5, 2, without=("encoder.layer.1.output.dense.bias", *_all_names())),
     ],
     mistakes=[
         Mistake(
             "nothing_loaded",
-            "The encoder is as random as before: nothing is loaded. `strict=False` takes only "
-            "weights whose names are the same, and none is. Build a dict with *our* names, and "
-            "load it strictly.",
+            "The encoder is as random as before: nothing is loaded. Is `load_state_dict` called at "
+            "the end, with a dict whose keys are *our* names? (`strict=False` takes only weights "
+            "whose names are the same, and passes over the rest.)",
             _hugging_faces_names,
         ),
         Mistake(
@@ -1333,10 +1481,28 @@ load_minilm = Exercise(
         ),
         Mistake(
             "missing_weights_accepted",
-            "All is well while `state` is complete. With a weight missing, a layer silently stays "
-            "random: take each with `state[name]`, and end with `encoder.load_state_dict(new)`, "
-            "without `strict=False`.",
+            "All is well while `state` is complete. With a weight missing, it goes on without it "
+            "and says nothing: take each with `state[name]`, and end with "
+            "`encoder.load_state_dict(new)`, without `strict=False`.",
             _what_is_there,
+        ),
+        Mistake(
+            "state_emptied",
+            "You take weights out of `state` (`pop`?), or put others in: whoever called the "
+            "function would find it changed. Read with `state[name]`, and build a new dict.",
+            _emptying,
+        ),
+        Mistake(
+            "loaded_into_another_encoder",
+            "The weights are right, but in another encoder: load them into the `encoder` that you "
+            "are given, and return it.",
+            lambda encoder, state: _load_minilm(copy.deepcopy(encoder), state),
+        ),
+        Mistake(
+            "norm1_twice",
+            "Both norms of a block get the weights of `attention.output.LayerNorm`. The second "
+            "norm's are in `output.LayerNorm`.",
+            _norm1_twice,
         ),
         Mistake(
             "key_before_query",

@@ -29,6 +29,31 @@ def with_slopes(answer: Callable, *tensors: torch.Tensor, **rest: Any) -> Any:
     return [out.detach(), list(slopes)]
 
 
+def in_training(
+    module: nn.Module, *inputs: Any, keep: Callable = lambda out: out
+) -> dict[str, Any] | Any:
+    """What a module returns while it is trained, and what its weights learn from that.
+
+    Args:
+        module: put into training mode.
+        *inputs: for its `forward`.
+        keep: applied to the result first (to blank what does not matter).
+
+    Returns:
+        {"result", "dtype", "gradients" by parameter}; the result alone if it is no tensor.
+    """
+    out = module.train()(*inputs)
+    if not isinstance(out, torch.Tensor):
+        return out
+    out = keep(out)
+    found = {"result": out.detach(), "dtype": str(out.dtype), "gradients": "none"}
+    if out.requires_grad:
+        out.double().cos().sum().backward()
+        learned = {name: p.grad for name, p in module.named_parameters()}
+        found["gradients"] = learned
+    return found
+
+
 @torch.no_grad()
 def fill(module: nn.Module, like: nn.Module | None = None, scale: float = 0.5) -> nn.Module:
     """Give every parameter random numbers that depend on its name and shape only.

@@ -1,0 +1,587 @@
+# %% [markdown]
+r"""
+# 05 · The decoder and cross-attention
+
+An encoder reads. To *write*, and to write something that depends on what was read, takes a second stack: the **decoder**. It looks back at what it has written so far, and across at what the encoder has read. With it the Transformer of 2017 is complete.
+
+You will build the decoder's block, and settle a question on the way: one often sees its two attentions drawn side by side, in one formula. In the paper they come one after the other. You build both and find out what the difference is. Then you train a small translator, from dates as people write them ("third of may nineteen eighty-four") to dates as machines like them (`1984-05-03`), in under a minute, and watch where it looks.
+
+**Needs:** attention, masks and heads (lessons 1 and 2), an encoder block (lesson 4). **Takes:** about 90 minutes. **Exercises:** 5.1 to 5.4; 5.5 is a stretch.
+"""
+
+# %%
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+
+from utils import data, plots
+from utils.checks import lesson05 as checks
+
+torch.set_printoptions(precision=3, sci_mode=False)
+
+# %% [markdown]
+r"""
+## 1 What the decoder reads
+
+A translator is trained on pairs. The encoder gets the source, all of it. The decoder has to write the target, one token after the other, and like every model that writes it guesses the next token from those before it. In training we know the target. So we need not let the model write and see how far it gets; we hand it the *right* beginning every time, and ask for the next token at all places at once (lesson 2, section 1). This is called **teacher forcing**.
+
+But what comes before the first token? And must the model not see the token that it is to guess? Both are settled by one small shift: put a special token *bos* ("beginning of sentence") in front, and drop the last.
+
+| place | 0 | 1 | 2 | 3 |
+| --- | --- | --- | --- | --- |
+| the decoder reads | bos | 1 | 9 | 8 |
+| it has to write | 1 | 9 | 8 | eos |
+
+### Exercise 5.1 · `shift_right` ★ · 4 minutes
+
+- `targets`: `(B, T)`, token numbers; `bos_id`: a token number
+- returns `(B, T)`: bos in the first column, then the targets without their last column
+
+By hand: `[[5, 6, 7], [8, 9, 2]]` with `bos_id = 1` gives `[[1, 5, 6], [1, 8, 9]]`.
+"""
+
+
+# %% tags=["answer"]
+def shift_right(targets, bos_id):
+    """What the decoder reads while it learns to write the targets: (B, T) -> (B, T)."""
+    ### BEGIN SOLUTION
+    bos = torch.full_like(targets[:, :1], bos_id)  # (B, 1)
+    return torch.cat([bos, targets[:, :-1]], dim=1)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+shift_right = checks.shift_right(shift_right)
+
+# %% [markdown]
+r"""
+If you forget the shift, the decoder reads the very token that it has to write, at the same place. The causal mask allows a word to see itself. So the loss falls to zero, and the model has learned to copy: the bug of lesson 2, in other clothes.
+
+## 2 Looking across
+
+So far queries, keys and values came from one text. In **cross-attention** the *queries* come from the decoder, and the *keys and values* from the encoder's result, the **memory**. Every word that is being written asks every word that was read. The table of weights is no longer square:
+"""
+
+# %%
+torch.manual_seed(0)
+d_model, n_heads = 8, 2
+memory = torch.randn(1, 5, d_model)  # (B, S, d_model): five words were read
+y = torch.randn(1, 3, d_model)  # (B, T, d_model): three words are written so far
+
+cross = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+out, weights = cross(query=y, key=memory, value=memory)
+print("out    ", tuple(out.shape), "one vector for each word that is written")
+print("weights", tuple(weights.shape), "each of 3 words shares its attention among 5")
+
+# %% [markdown]
+r"""
+Two masks, and each has its place. *Self*-attention in the decoder is causal; there is no padding to worry about on the left, since targets are padded on the right. *Cross*-attention needs no causal mask, for the whole source was there before the first word was written; but the source's padding must be hidden.
+
+## 3 In sequence or side by side?
+
+Here is a formula for the decoder's layer that you will find in many places:
+
+$$\operatorname{LayerNorm}\bigl(y + \operatorname{MaskedMHA}(y, y, y) + \operatorname{MHA}(y, x, x)\bigr)$$
+
+Both attentions get the same $y$, and their results are added in one go: they stand **side by side**. And here is the paper (Vaswani et al., 2017, §3.1 and Figure 1), with the feed-forward half that the formula leaves out:
+
+$$a = \operatorname{LayerNorm}\bigl(y + \operatorname{MaskedMHA}(y, y, y)\bigr) \qquad b = \operatorname{LayerNorm}\bigl(a + \operatorname{MHA}(a, x, x)\bigr) \qquad \text{out} = \operatorname{LayerNorm}\bigl(b + \operatorname{FFN}(b)\bigr)$$
+
+The attentions stand **in sequence**, each with its own sum and norm.
+"""
+
+# %%
+fig, axes = plots.figure(1, rows=2, height=3.2)
+paper = ["+self-attention", "norm1", "+cross-attention", "norm2", "+feed-forward", "norm3"]
+plots.stream(axes[0], "in sequence (Vaswani et al., 2017)", paper)
+both = "+self-attention, and cross-attention"
+plots.stream(axes[1], "side by side", [both, "norm1", "+feed-forward", "norm2"])
+plots.show(fig, "In sequence: three loops with a norm after each. Side by side: two loops.")
+
+# %% [markdown]
+r"""
+What is the difference? In sequence, the *question* that goes across to the source is asked by $a$, which already knows what has been written before. Side by side it is asked by $y$, a single word that knows nothing but itself and its place. **Predict:** change the first word that was written. In which of the two do the last word's cross-attention weights change?
+"""
+
+# %%
+own = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+norm = nn.LayerNorm(d_model)
+hidden = ~torch.ones(3, 3, dtype=torch.bool).tril()  # True is hidden
+
+
+def last_words_weights(y, in_sequence):
+    """How the last word shares its cross-attention among the source: (S,)."""
+    asks = norm(y + own(y, y, y, attn_mask=hidden)[0]) if in_sequence else y
+    return cross(asks, memory, memory)[1][0, -1]
+
+
+other = y.clone()
+other[:, 0] = torch.randn(d_model)  # another first word
+for in_sequence in (True, False):
+    before, after = last_words_weights(y, in_sequence), last_words_weights(other, in_sequence)
+    print(f"in sequence: {in_sequence!s:<6} weights changed: {not torch.equal(before, after)}")
+
+# %% [markdown]
+r"""
+Side by side, within one layer, what is looked up cannot depend on what has been written. (Over several layers it can: the second layer's $y$ knows the first layer's results.) Whether that *matters* is a question for an experiment; it comes in section 7. The sequential one is the Transformer, and it is what PyTorch's `nn.TransformerDecoderLayer` computes. You write that.
+
+### Exercise 5.2 · `DecoderBlock` ★★★ · 15 minutes
+
+The constructor is given. Write `forward`, post-LN, in sequence, as in the paper's formula.
+
+- `y`: `(B, T, d_model)`, what is written so far; `memory`: `(B, S, d_model)`
+- `mask`: `(B, S)` bool, True for real source words; `None`: all are real
+- returns `(B, T, d_model)`
+
+Remember that in `nn.MultiheadAttention` both `attn_mask` and `key_padding_mask` are True where something is **hidden**, and that it returns a pair.
+"""
+
+
+# %% tags=["answer"]
+class DecoderBlock(nn.Module):
+    """One layer of the 2017 decoder: (B, T, d_model), (B, S, d_model) -> (B, T, d_model)."""
+
+    def __init__(self, d_model, n_heads, d_ff):
+        super().__init__()
+        self.self_attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+        self.cross_attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model)
+        )
+        self.norm1 = nn.LayerNorm(d_model)
+        self.norm2 = nn.LayerNorm(d_model)
+        self.norm3 = nn.LayerNorm(d_model)
+
+    def forward(self, y, memory, mask=None):
+        ### BEGIN SOLUTION
+        T = y.shape[1]
+        future = ~torch.ones(T, T, dtype=torch.bool).tril()
+        padding = None if mask is None else ~mask  # (B, S)
+        own, _ = self.self_attention(y, y, y, attn_mask=future, need_weights=False)
+        y = self.norm1(y + own)
+        found, _ = self.cross_attention(
+            y, memory, memory, key_padding_mask=padding, need_weights=False
+        )
+        y = self.norm2(y + found)
+        return self.norm3(y + self.feed_forward(y))
+        ### END SOLUTION
+
+
+# %% tags=["check"]
+DecoderBlock = checks.DecoderBlock(DecoderBlock)
+
+# %% [markdown]
+r"""
+**Built once, proved equal.** In the open, with your weights in PyTorch's layer:
+"""
+
+# %%
+torch.manual_seed(0)
+mine = DecoderBlock(48, n_heads=6, d_ff=96)
+theirs = nn.TransformerDecoderLayer(48, 6, 96, dropout=0.0, batch_first=True)
+names = {"self_attention": "self_attn", "cross_attention": "multihead_attn"}
+names |= {"feed_forward.0": "linear1", "feed_forward.2": "linear2"}
+weights = mine.state_dict()
+for own_name, their_name in names.items():
+    weights = {name.replace(own_name, their_name): w for name, w in weights.items()}
+theirs.load_state_dict(weights)
+
+y, memory = torch.randn(4, 7, 48), torch.randn(4, 9, 48)
+future = nn.Transformer.generate_square_subsequent_mask(7)
+gap = (mine(y, memory) - theirs(y, memory, tgt_mask=future)).abs().max().item()
+print(f"largest difference {gap:.0e}")
+assert gap < 1e-5
+
+# %% [markdown]
+r"""
+## 4 The whole Transformer
+
+Encoder, decoder, embeddings, an output layer: that is all of it. For the encoder we take PyTorch's, which you proved equal to yours in lesson 4.
+
+### Exercise 5.3 · `Seq2Seq` ★★ · 12 minutes
+
+Write `encode` and `decode`. The rest is given.
+
+- `encode(source)`: token numbers `(B, S)` → memory `(B, S, d_model)`. Embed, then `self.encoder(x, src_key_padding_mask=…)`, which is True where a source token is **padding** (`self.pad_id`).
+- `decode(y, memory, source)`: token numbers `(B, T)` → logits `(B, T, vocab_size)`. Embed, go through every block of `self.decoder` in turn, each with the memory and the mask of *real* source tokens, then through `self.out`.
+
+Nothing is masked in `y`: targets are padded on the right, where the causal mask hides the padding from every real token.
+"""
+
+
+# %% tags=["answer"]
+class Seq2Seq(nn.Module):
+    """The Transformer of 2017, in small: source (B, S) and y (B, T) -> logits (B, T, vocab_size)."""
+
+    def __init__(self, vocab_size, d_model=96, n_heads=4, d_ff=192, n_layers=2, max_T=64, pad_id=0):
+        super().__init__()
+        self.pad_id = pad_id
+        self.tokens = nn.Embedding(vocab_size, d_model)
+        self.positions = nn.Embedding(max_T, d_model)
+        layer = nn.TransformerEncoderLayer(d_model, n_heads, d_ff, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        self.decoder = nn.ModuleList(DecoderBlock(d_model, n_heads, d_ff) for _ in range(n_layers))
+        self.out = nn.Linear(d_model, vocab_size)
+
+    def embed(self, ids):
+        return self.tokens(ids) + self.positions.weight[: ids.shape[1]]  # (B, T, d_model)
+
+    def encode(self, source):
+        ### BEGIN SOLUTION
+        return self.encoder(self.embed(source), src_key_padding_mask=source == self.pad_id)
+        ### END SOLUTION
+
+    def decode(self, y, memory, source):
+        ### BEGIN SOLUTION
+        x = self.embed(y)
+        for block in self.decoder:
+            x = block(x, memory, source != self.pad_id)
+        return self.out(x)  # (B, T, vocab_size)
+        ### END SOLUTION
+
+    def forward(self, source, y):
+        return self.decode(y, self.encode(source), source)
+
+
+# %% tags=["check"]
+Seq2Seq = checks.Seq2Seq(Seq2Seq)
+
+# %% [markdown]
+r"""
+Why are there two methods? In training they run together. In writing, the source is read *once*, and then the decoder runs again for every token.
+
+## 5 Something to translate
+
+People write dates in many ways. Here are some, with their translations; a rule makes as many as we like, one of nine forms for a day between 1950 and 2049.
+"""
+
+# %%
+pairs = data.written_dates(30_000, seed=1)
+for text, iso in pairs[:8]:
+    print(f"{text:<46}{iso}")
+
+# %%
+PAD, BOS, EOS = 0, 1, 2
+characters = sorted(set("".join(text + iso for text, iso in pairs)))
+number = {character: i + 3 for i, character in enumerate(characters)}
+vocab_size = len(characters) + 3
+
+
+def to_batch(pairs):
+    """Texts as numbers, padded on the right, and dates with an end token: (B, S), (B, 11)."""
+    longest = max(len(text) for text, _ in pairs)
+    sources = [[number[c] for c in text] + [PAD] * (longest - len(text)) for text, _ in pairs]
+    targets = [[number[c] for c in iso] + [EOS] for _, iso in pairs]
+    return torch.tensor(sources), torch.tensor(targets)
+
+
+def to_text(tokens):
+    """The characters of a row of token numbers, up to the end token."""
+    return "".join(characters[i - 3] for i in tokens if i >= 3)
+
+
+known = {text for text, _ in pairs}
+new = [pair for pair in data.written_dates(2_000, seed=2) if pair[0] not in known][:1_000]
+print(f"{vocab_size} tokens; {len(new)} texts to test with, none of which is in training")
+
+# %% [markdown]
+r"""
+It is not a toy in every respect: the model must find out by itself that *may* is 05 wherever it stands, that "24-aug-88" is 1988 and "24-aug-08" is 2008, that *twenty-first* is one number and *twenty twenty-one* a year.
+
+**Predict:** how many of 1,000 new dates will be right to the last character after a training of under a minute?
+"""
+
+# %%
+torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
+
+
+def train(model, steps, seed=0):
+    """Train on random batches of 64 pairs; returns the loss at each step."""
+    order, losses = torch.Generator().manual_seed(seed), []
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.15)
+    for _ in tqdm(range(steps), leave=False):
+        chosen = torch.randint(len(pairs), (64,), generator=order).tolist()
+        source, targets = to_batch([pairs[i] for i in chosen])
+        logits = model(source, shift_right(targets, BOS))  # (B, 11, vocab_size)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+model = Seq2Seq(vocab_size)
+print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+losses = train(model, steps=400)
+model = model.eval()
+
+# %% [markdown]
+r"""
+## 6 Writing
+
+### Exercise 5.4 · `greedy_decode` ★★ · 12 minutes
+
+Let it write: read the source once, begin with bos, and take the likeliest next token again and again, for all rows of the batch together.
+
+- `model`: has `encode(source)` and `decode(y, memory, source)`, as above; `source`: `(B, S)`
+- stop when *every* row has written `eos_id`, or after `max_T` new tokens. A row that has ended goes on with `eos_id` until the others are done.
+- returns `(B, n)`: the new tokens, without bos
+
+By hand: if row 0 would write 5, 2 and row 1 would write 6, 7, 2, with `eos_id = 2`, the result is `[[5, 2, 2], [6, 7, 2]]`.
+"""
+
+
+# %% tags=["answer"]
+@torch.no_grad()
+def greedy_decode(model, source, bos_id, eos_id, max_T):
+    """The likeliest token at each step: source (B, S) -> new tokens (B, n), n at most max_T."""
+    ### BEGIN SOLUTION
+    memory = model.encode(source)
+    y = torch.full_like(source[:, :1], bos_id)  # (B, 1)
+    ended = torch.zeros(len(source), dtype=torch.bool)
+    for _ in range(max_T):
+        token = model.decode(y, memory, source)[:, -1].argmax(-1)  # (B,)
+        token = token.masked_fill(ended, eos_id)
+        y = torch.cat([y, token[:, None]], dim=1)
+        ended |= token == eos_id
+        if ended.all():
+            break
+    return y[:, 1:]
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+greedy_decode = checks.greedy_decode(greedy_decode)
+
+
+# %%
+def exact_match(model):
+    """Share of the new dates that come out right to the last character, and those that do not."""
+    source, targets = to_batch(new)
+    written = [to_text(row) for row in greedy_decode(model, source, BOS, EOS, max_T=12).tolist()]
+    wrong = [(*pair, w) for pair, w in zip(new, written, strict=True) if pair[1] != w]
+    return 1 - len(wrong) / len(new), wrong
+
+
+# %% tags=["nbval-ignore-output"]
+right, wrong = exact_match(model)
+print(f"{right:.1%} of {len(new)} new dates are right to the last character; some that are not:")
+for text, iso, written in wrong[:5]:
+    print(f"   {text:<46}{iso}   written: {written}")
+assert right > 0.95
+
+# %% [markdown]
+r"""
+Now look at *where it looked*. We ask the last block's cross-attention for its weights while one date is being written. (A *hook* is called whenever a module runs: the first turns the weights on, the second keeps them.)
+
+**Predict:** while the model writes the 8 and the 4 of `1984-05-03`, where in "third of may nineteen eighty-four" will it look? And while it writes the dash?
+"""
+
+# %%
+seen = {}
+
+
+def ask_for_weights(module, args, kwargs):
+    return args, kwargs | {"need_weights": True, "average_attn_weights": False}
+
+
+def keep_weights(module, args, result):
+    seen["weights"] = result[1]  # (B, n_heads, T, S)
+
+
+def where_it_looks(model, text):
+    """What the model writes for a text, and its last block's mean cross-attention: (T, S)."""
+    source, _ = to_batch([(text, "")])
+    tokens = greedy_decode(model, source, BOS, EOS, max_T=12)
+    last = model.decoder[-1].cross_attention
+    hooks = [
+        last.register_forward_pre_hook(ask_for_weights, with_kwargs=True),
+        last.register_forward_hook(keep_weights),
+    ]
+    with torch.no_grad():
+        model(source, shift_right(tokens, BOS))
+    for hook in hooks:
+        hook.remove()
+    return to_text(tokens[0].tolist()), seen["weights"][0].mean(0)
+
+
+# %%
+examples = ["third of may nineteen eighty-four", "august 24, 2008"]
+fig, axes = plots.figure(1, rows=2, height=6.0)
+for ax, text in zip(axes, examples, strict=True):
+    iso, table = where_it_looks(model, text)
+    plots.heatmap(ax, table[: len(iso)], list(iso), list(text), text, limits=(0, 1), digits=None)
+    ax.tick_params(axis="x", rotation=0)
+    ax.set(ylabel="written", xlabel="read")
+plots.show(
+    fig,
+    "Year digits look at the year, month digits at the month's name, day digits at the day, "
+    "although the order is turned round.",
+)
+iso, table = where_it_looks(model, examples[0])
+assert iso == "1984-05-03"
+to_year = table[:4, examples[0].index("nineteen") :].sum(1)  # how much of it goes to the year
+to_month = table[5:7, 8:13].sum(1)
+assert to_year.mean() > 0.5
+
+# %% [markdown]
+r"""
+Nobody told it that *may* belongs to 05. From pairs alone, it has learned to turn the order round, year first, and to look each part up where it stands. This picture is where attention comes from: Bahdanau et al. (2015, Figure 3) drew it for English and French, two years before the Transformer. They called it an **alignment**.
+
+Look closer at the month. On our run the 5 of *may* was read off its last letter, which is just the one that tells *may* from *march*. But do not press the picture too hard: a place in the memory is no longer one letter. The encoder has let the letters look at one another, and what a word means may have been gathered at its end, or on the space behind it.
+
+Now your own dates. Try one that does not exist, one that leaves something out, one in a form that it has never seen.
+"""
+
+# %% tags=["nbval-ignore-output"]
+for text in ["31st of february 2001", "fifth of may", "4 july", "2001 march 7", "christmas 1999"]:
+    try:
+        print(f"{text:<26}{where_it_looks(model, text)[0]}")
+    except KeyError as letter:
+        print(f"{text:<26}has {letter}, which it has never seen")
+
+# %% [markdown]
+r"""
+It answers everything, with a date, in the same tone. Nothing in its training ever was "I do not know". Remember that when you talk to larger models (lesson 12).
+
+## 7 Does the order of the attentions matter?
+
+Section 3 left a question. Here is the other block, side by side, with everything else the same. To give the difference its best chance we take one layer only, so that side by side *nothing* that has been written can change what is looked up.
+
+**Predict:** which one will be ahead after 200 steps, and by how much?
+"""
+
+
+# %%
+class SideBySide(DecoderBlock):
+    """The commonly quoted formula: both attentions get the same y, under one norm."""
+
+    def forward(self, y, memory, mask=None):
+        T = y.shape[1]
+        future = ~torch.ones(T, T, dtype=torch.bool).tril()
+        padding = None if mask is None else ~mask
+        own, _ = self.self_attention(y, y, y, attn_mask=future, need_weights=False)
+        found, _ = self.cross_attention(
+            y, memory, memory, key_padding_mask=padding, need_weights=False
+        )
+        y = self.norm1(y + own + found)
+        return self.norm2(y + self.feed_forward(y))
+
+
+def translator(block, seed=0):
+    """An untrained translator whose decoder is made of such blocks."""
+    torch.manual_seed(seed)
+    model = Seq2Seq(vocab_size, n_layers=1)
+    model.decoder = nn.ModuleList([block(96, 4, 192)])
+    return model
+
+
+# %% tags=["nbval-ignore-output"]
+short = {}
+for name, block in (("in sequence", DecoderBlock), ("side by side", SideBySide)):
+    candidate = translator(block)
+    curve = train(candidate, steps=200)
+    short[name] = (curve, exact_match(candidate.eval())[0])
+    print(f"{name:<14} right after 200 steps: {short[name][1]:.0%}")
+assert abs(short["in sequence"][1] - short["side by side"][1]) < 0.1
+
+# %%
+fig, ax = plots.figure(height=2.8)
+for (name, (curve, _)), style in zip(short.items(), ("-", "--"), strict=True):
+    ax.plot(curve, style, label=name)
+ax.set(xlabel="step", ylabel="loss", title="Two decoders", ylim=(0, 3))
+ax.legend()
+plots.show(fig, "Two loss curves that fall from 3 to below 0.2 in 200 steps, close to one another.")
+
+# %% [markdown]
+r"""
+A small lead for the paper's order, and it was small in the other runs that we tried as well, with one layer and with two. Why is it not larger? Look at the alignment once more. What has to be looked up for the next character depends on its *place* alone: the sixth character is always the first digit of the month. The model need not know what it has written in order to know what to ask. In a translation between languages it must ("which word of the source have I not yet translated?"), and there the order in the paper has a reason to matter.
+
+So: the side-by-side formula is not a wrong Transformer but a different one. It may do as well, and on some task it may not. What one should not do is to call it the 2017 decoder, or to load the one's weights into the other.
+
+## 8 Beam search
+
+Greedy decoding takes the likeliest token each time, and can miss the likeliest *sentence*. Lesson 9 looks at that closely. **Beam search** keeps the `n_beams` best beginnings:
+
+1. extend every running beam by every token, and add up log-probabilities;
+2. sort the candidates, and look at the best `2 * n_beams`;
+3. of the first `n_beams` of them, those that end with eos (or stand at the last step) are *finished*: put them aside with their sum;
+4. the best `n_beams` that have not ended run on.
+
+At the end the finished one with the largest sum wins. (Lesson 9 also divides by the length; all our dates are equally long.)
+
+### Exercise 5.5 · `beam_search` ★★★ · 25 minutes · stretch
+
+- `model`, `bos_id`, `eos_id`, `max_T` as in 5.4; `source`: `(1, S)`, one text; `n_beams`: how many beginnings are kept
+- returns a list of token numbers: the best sentence found, without bos, with eos if it came
+
+By hand: after bos the model gives 4 a probability of 0.6 and 5 one of 0.4; after 4 the tokens 2, 3 and 6 get a third each; after 5 comes 2 for certain. With `eos_id = 2`, greedy writes 4 and ends with at most 0.6 · ⅓ = 0.2. Two beams find `[5, 2]`, with 0.4.
+"""
+
+
+# %% tags=["answer"]
+@torch.no_grad()
+def beam_search(model, source, n_beams, bos_id, eos_id, max_T):
+    """Likeliest sentence found with n_beams beams: source (1, S) -> list of new tokens."""
+    ### BEGIN SOLUTION
+    memory = model.encode(source)
+    running, finished = [(0.0, [])], []  # (sum of log-probabilities, new tokens)
+    for step in range(1, max_T + 1):
+        candidates = []
+        for score, tokens in running:
+            y = torch.tensor([[bos_id, *tokens]])
+            log_probs = model.decode(y, memory, source)[0, -1].log_softmax(-1)  # (vocab_size,)
+            candidates += [(score + x, [*tokens, i]) for i, x in enumerate(log_probs.tolist())]
+        candidates = sorted(candidates, reverse=True)[: 2 * n_beams]
+        finished += [c for c in candidates[:n_beams] if c[1][-1] == eos_id or step == max_T]
+        running = [c for c in candidates if c[1][-1] != eos_id][:n_beams]
+    return max(finished)[1]
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+beam_search = checks.beam_search(beam_search)
+
+# %% [markdown]
+r"""
+**Predict:** of the dates that greedy decoding got wrong, how many will three beams mend?
+"""
+
+# %% tags=["nbval-ignore-output"]
+mended = 0
+for text, iso, greedy in wrong[:10]:
+    found = to_text(beam_search(model, to_batch([(text, iso)])[0], 3, BOS, EOS, max_T=12))
+    mended += found == iso
+    print(f"{text:<46}{iso}   greedy {greedy}   three beams {found}")
+print(f"{mended} of {len(wrong[:10])} mended")
+
+# %% [markdown]
+r"""
+Few or none, as a rule. Look at *how* they are wrong: the right digits in the wrong order, 1978 for 1987. Search finds what the *model* thinks most likely, and where it is wrong about a date it is usually wrong with conviction. Search mends errors of searching, not errors of knowing.
+
+## Summary
+
+1. The decoder reads the target moved right by one, and learns every place at once (teacher forcing).
+2. Cross-attention: queries from what is written, keys and values from what was read. Self-attention needs the causal mask, cross-attention the source's padding mask.
+3. The paper's decoder has its attentions in sequence, each with its own sum and norm; the formula that puts them side by side is another model. Yours equals `nn.TransformerDecoderLayer`.
+4. A translator of half a million parameters learns to read dates in under a minute, and its cross-attention draws the alignment.
+5. It answers everything, the impossible included; beam search finds what the model believes, not what is true.
+
+**Next:** Part I is complete: you have written every piece of the 2017 Transformer. Part II drops the encoder and keeps the decoder; lesson 6 begins with what a model reads, tokens.
+
+## Further reading
+
+- Vaswani et al., 2017, "Attention is all you need": §3.1 and Figure 1. You have now built all of that figure.
+- Bahdanau, Cho and Bengio, 2015, "Neural machine translation by jointly learning to align and translate": §3, and the alignments of Figure 3.
+- Sutskever, Vinyals and Le, 2014, "Sequence to sequence learning with neural networks": §3.2, beam search in translation.
+"""
+
+# %% tags=["nbval-ignore-output"]
+checks.progress()
