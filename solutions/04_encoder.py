@@ -370,7 +370,7 @@ fig, ax = plots.figure(height=2.8)
 for (name, values), style in zip(losses.items(), ("-", "-.", "--"), strict=True):
     ax.plot(values, style, color=colours[name], label=name)
 ax.set(xlabel="step", ylabel="loss", title="Twelve layers, learning rate 0.002", ylim=(0, 2.8))
-ax.legend(loc="lower left")
+ax.legend(loc="center right")
 plots.show(
     fig,
     "Pre-LN learns within 60 steps, post-LN with warm-up after 120, post-LN without not at all.",
@@ -682,7 +682,7 @@ for question in questions:
 
 # %% [markdown]
 r"""
-Where question and answer happen to use the same words, that goes a long way. Where they do not, *find the n largest elements* for *the few largest items*, or *number of days (28–31)* for *how many days*, it depends on luck; the encoder does not need it.
+Where question and answer use the same words, as in *days* and *month*, that is enough. Where they do not (*folder* and *directory*, *items* and *elements*, *web page* and *url*), words find something that merely looks alike; the encoder is not troubled.
 
 It also fails, and it is worth knowing how. It has no idea what a function *does*, only what is said of it, and the nearest sentence comes back whether it is right or not. Does the similarity give a warning?
 """

@@ -151,6 +151,7 @@ def server(tmp_path_factory):
     }
     environment = {k: v for k, v in os.environ.items() if k != "COURSE_STRICT"}
     environment |= {name: str(base / folder) for name, folder in folders.items()}
+    environment["OMP_NUM_THREADS"] = "1"  # two threads crawl where something else is running
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
