@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import inspect
 import json
 import random
 import re
@@ -84,6 +85,15 @@ def test_the_solution_and_the_oracle_are_right(exercise):
     for answer in written(exercise, "solutions", "py"), exercise.oracle:
         outcome = checks.judge(exercise.key, answer)
         assert outcome.status == "right", outcome
+
+
+@pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
+def test_the_stand_in_can_be_called_as_the_answer(exercise):
+    ours, theirs = (
+        [(p.name, p.default) for p in inspect.signature(called).parameters.values()]
+        for called in (exercise.oracle, written(exercise, "notebooks", "ipynb"))
+    )
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class Progress:
         rows = []
         for lesson, marks in self.rows:
             cells = " ".join(
-                f'<span title="{e.number} {escape(e.name)}">{symbol} {escape(e.name)}</span>'
+                f'<span style="white-space:nowrap">{symbol} {escape(e.name)}</span>'
                 for e, symbol in marks
             )
             done = sum(symbol == "✓" for _, symbol in marks)

@@ -281,7 +281,7 @@ softmax = Exercise(
 # --- 1.3 score_variance ---------------------------------------------------------------------
 
 
-def _score_variance(d_k, mean, std):
+def _score_variance(d_k, mean=0.0, std=1.0):
     """Count out every case: each component is mean - std or mean + std, like a coin."""
     if d_k > 6:  # too many cases; the lesson only needs a number to go on with
         return d_k * _score_variance(1, mean, std)

@@ -590,9 +590,7 @@ DecoderBlock = Exercise(
 class _Seq2Seq(nn.Module):
     """PyTorch's encoder and its decoder layers, under the names that the learner's class has."""
 
-    def __init__(
-        self, vocab_size, d_model=128, n_heads=4, d_ff=256, n_layers=2, max_T=64, pad_id=0
-    ):
+    def __init__(self, vocab_size, d_model=96, n_heads=4, d_ff=192, n_layers=2, max_T=64, pad_id=0):
         super().__init__()
         self.pad_id = pad_id
         self.tokens = nn.Embedding(vocab_size, d_model)
