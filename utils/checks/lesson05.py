@@ -245,6 +245,18 @@ def _cross_reads_the_input(self, y, look):
     return self.norm3(y + self.feed_forward(y))
 
 
+def _cross_added_to_the_input(self, y, look):
+    a = self.norm1(y + self.attend(y))
+    b = self.norm2(y + look(a))
+    return self.norm3(b + self.feed_forward(b))
+
+
+def _feed_forward_of_a(self, y, look):
+    a = self.norm1(y + self.attend(y))
+    b = self.norm2(a + look(a))
+    return self.norm3(b + self.feed_forward(a))
+
+
 def _pre_norm(self, y, look):
     y = y + self.attend(self.norm1(y))
     y = y + look(self.norm2(y))
@@ -317,7 +329,10 @@ def _block_output(answer, sizes, y, memory, mask=None, trains=False):
     with torch.no_grad():
         result = block(y, memory, *masks)
     if trains:
-        return {"result": result, "gradient": _gradient(block, block(y, memory, *masks))}
+        memory = memory.clone().requires_grad_()
+        gradient = _gradient(block, block(y, memory, *masks))
+        reached = memory.grad is not None and bool((memory.grad != 0).any())
+        return {"result": result, "gradient": gradient, "the memory gets a gradient": reached}
     return result
 
 
@@ -347,6 +362,7 @@ DecoderBlock = Exercise(
         _block_case((8, 4, 6), 1, 4, 4),
         _block_case((4, 2, 6), 1, 1, 2),
         _block_case((4, 2, 6), 3, 4, 2, real=[2, 1, 2], trains=True),
+        _block_case((4, 2, 6), 1, 3, 4, real=[2]),
     ],
     mistakes=[
         Mistake(
@@ -355,6 +371,35 @@ DecoderBlock = Exercise(
             "first `norm1(y + self-attention)`, and the *result* of that asks the memory, in "
             "`norm2(y + cross-attention)`.",
             _block(steps=_side_by_side("norm3")),
+        ),
+        Mistake(
+            "residual_from_the_input",
+            "The second sum starts from the block's input `y`. Each step goes on from the result "
+            "of the one before: `norm2(a + cross-attention)`, with `a` from `norm1`.",
+            _block(steps=_cross_added_to_the_input),
+        ),
+        Mistake(
+            "feed_forward_reads_too_early",
+            "The feed-forward part reads the result of `norm1`. It comes last: it reads, and is "
+            "added to, the result of `norm2`.",
+            _block(steps=_feed_forward_of_a),
+        ),
+        Mistake(
+            "mask_of_numbers",
+            "Your causal mask holds the numbers 0 and 1, and PyTorch *adds* numbers to the scores: "
+            "the future even becomes more likely. Make it bool: "
+            "`torch.ones(T, T, dtype=torch.bool).triu(1)`.",
+            _block(future=lambda self, T: torch.ones(T, T).triu(1)),
+        ),
+        Mistake(
+            "memory_detached",
+            "The numbers are right, but no gradient reaches the memory: is there a `detach`? The "
+            "encoder learns through it.",
+            _block(
+                look=lambda self, y, memory, hidden: self.cross_attention(
+                    y, memory.detach(), memory.detach(), key_padding_mask=hidden
+                )[0]
+            ),
         ),
         Mistake(
             "side_by_side_with_norms_1_and_2",
@@ -673,7 +718,7 @@ def _memory_rewritten(self, x, memory, mask):
 
 
 def _side(answer, sizes, part, source, y=None):
-    """What the encoder, or the decoder with a right memory, makes of its input."""
+    """What the encoder, or the decoder with some memory, makes of its input."""
     trusted = _Seq2Seq(**sizes)
     model = _weigh(answer(**sizes), like=trusted)
     if part == "encode":
@@ -682,8 +727,11 @@ def _side(answer, sizes, part, source, y=None):
             memory = memory.masked_fill(padding[..., None], 0.0)  # what stands there is not read
         return memory
     if part == "decode":
-        memory = _weigh(trusted, like=trusted).encode(source).detach()
+        memory = _normal(7, *source.shape, sizes["d_model"])  # not what this source would give
         return model.decode(y, memory, source)
+    for result in (model.encode(source), model(source, y)):
+        if not isinstance(result, torch.Tensor):
+            return result
     return _gradient(model, model(source, y))
 
 
@@ -963,9 +1011,9 @@ class _RandomModel(nn.Module):
     shows; `end` is added to the logit of the end token.
     """
 
-    def __init__(self, vocab_size, end, spread):
+    def __init__(self, vocab_size, end, spread, eos_id=EOS):
         super().__init__()
-        self.vocab_size, self.end, self.spread = vocab_size, end, spread
+        self.vocab_size, self.end, self.spread, self.eos_id = vocab_size, end, spread, eos_id
 
     def encode(self, source):
         return source.float()[..., None]
@@ -990,18 +1038,17 @@ class _RandomModel(nn.Module):
         draw = random.Random(f"{words} {tokens}")
         shift = draw.gauss(0, 2)
         logits = [draw.gauss(shift, self.spread) for _ in range(self.vocab_size)]
-        logits[EOS] += self.end
+        logits[self.eos_id] += self.end
         logits[PAD] -= 12  # a trained model writes neither of these
         logits[BOS] -= 12
         return logits
 
 
-def _greedy_case(source, max_T, end=0.0, eos_id=EOS, vocab_size=9, spread=2.0):
+def _greedy_case(source, max_T, end=0.0, eos_id=EOS, bos_id=BOS, vocab_size=9, spread=2.0):
     label = f"greedy_decode(a random model, source={source}, "
-    label += f"bos_id={BOS}, eos_id={eos_id}, max_T={max_T})"
-    return Case(
-        _RandomModel(vocab_size, end, spread), torch.tensor(source), BOS, eos_id, max_T, label=label
-    )
+    label += f"bos_id={bos_id}, eos_id={eos_id}, max_T={max_T})"
+    model = _RandomModel(vocab_size, end, spread, eos_id)
+    return Case(model, torch.tensor(source), bos_id, eos_id, max_T, label=label)
 
 
 greedy_decode = Exercise(
@@ -1016,6 +1063,9 @@ greedy_decode = Exercise(
         _greedy_case([[5]], 1),
         _greedy_case([[6, 4]], 3, end=-9.0),
         _greedy_case([[3, 8, 0], [4, 5, 6]], 6, end=-9.0, eos_id=7),
+        _greedy_case([[3, 8, 0], [4, 5, 6], [6, 6, 3]], 6, end=1.5, eos_id=5),
+        _greedy_case([[3, 8, 0], [4, 5, 6]], 5, end=1.0, bos_id=4),
+        _greedy_case([[8, 3, 0], [5, 5, 6]], 5, end=1.0, bos_id=6, eos_id=3),
     ],
     mistakes=[
         Mistake(
@@ -1030,6 +1080,20 @@ greedy_decode = Exercise(
             "the rest of the batch. Remember who has ended, and give them `eos_id` only: "
             "`torch.where(ended, eos_id, token)`.",
             _greedy_loop(after_end=lambda token, eos_id: token),
+        ),
+        Mistake(
+            "end_hard_coded",
+            "You look for the token 2, whatever `eos_id` is.",
+            lambda model, source, bos_id, eos_id, max_T: _greedy_loop()(
+                model, source, bos_id, 2, max_T
+            ),
+        ),
+        Mistake(
+            "beginning_hard_coded",
+            "You begin with the token 1, whatever `bos_id` is.",
+            lambda model, source, bos_id, eos_id, max_T: _greedy_loop()(
+                model, source, 1, eos_id, max_T
+            ),
         ),
         Mistake(
             "end_ignored",
@@ -1140,13 +1204,15 @@ def _beams(
     last_only=False,
     stops_at=None,
     pick=max,
+    width=lambda n: n,
+    counts=lambda n: n,
     result=lambda tokens, bos_id, eos_id: tokens,
 ):
     """Beam search with one step replaced."""
 
     @torch.no_grad()
     def mutant(model, source, n_beams, bos_id, eos_id, max_T):
-        memory = model.encode(source)
+        n_beams, memory = width(n_beams), model.encode(source)
         running, finished = [(0.0, [])], []
         for step in range(1, max_T + 1):
             candidates = []
@@ -1156,7 +1222,7 @@ def _beams(
                 own = [(start + x, tokens + [i]) for i, x in enumerate(score(logits).tolist())]
                 candidates += [max(own)] if per_beam and step > 1 else own
             candidates = sorted(candidates, reverse=True)[: 2 * n_beams]
-            for total, tokens in candidates[:n_beams]:
+            for total, tokens in candidates[: counts(n_beams)]:
                 ends = tokens[-1] == eos_id and stores and not extends
                 if ends or (unended and step == max_T):
                     finished.append((total / length(tokens), tokens))
@@ -1168,18 +1234,11 @@ def _beams(
     return mutant
 
 
-def _beam_case(source, n_beams, max_T, end=0.0, eos_id=EOS, vocab_size=9, spread=2.0):
+def _beam_case(source, n_beams, max_T, end=0.0, eos_id=EOS, bos_id=BOS, vocab_size=9, spread=2.0):
     label = f"beam_search(a random model, source={source}, n_beams={n_beams}, "
-    label += f"bos_id={BOS}, eos_id={eos_id}, max_T={max_T})"
-    return Case(
-        _RandomModel(vocab_size, end, spread),
-        torch.tensor(source),
-        n_beams,
-        BOS,
-        eos_id,
-        max_T,
-        label=label,
-    )
+    label += f"bos_id={bos_id}, eos_id={eos_id}, max_T={max_T})"
+    model = _RandomModel(vocab_size, end, spread, eos_id)
+    return Case(model, torch.tensor(source), n_beams, bos_id, eos_id, max_T, label=label)
 
 
 beam_search = Exercise(
@@ -1195,6 +1254,10 @@ beam_search = Exercise(
         _beam_case([[3, 8, 5]], 2, 1),
         _beam_case([[7, 4, 4]], 1, 4, end=1.0),
         _beam_case([[7, 3, 0]], 3, 5, end=-9.0, eos_id=5),
+        _beam_case([[4, 6]], 2, 3, end=0.5, eos_id=4, vocab_size=8, spread=1.0),
+        _beam_case([[6, 6, 6]], 2, 3, bos_id=4, vocab_size=6, spread=1.5),
+        _beam_case([[5, 6]], 3, 3, end=-1.5, vocab_size=6, spread=1.5),
+        _beam_case([[6, 4, 5]], 2, 3, vocab_size=6, spread=1.5),
     ],
     mistakes=[
         Mistake(
@@ -1241,8 +1304,8 @@ beam_search = Exercise(
         ),
         Mistake(
             "only_ended_ones_compete",
-            "Sentences that have not ended at `max_T` are forgotten. They compete too: at the last "
-            "step every one of the first n_beams is finished.",
+            "Sentences that have not ended at `max_T` are forgotten. They compete too: after the "
+            "last step every one of the n_beams best is finished.",
             _beams(unended=False),
         ),
         Mistake(
@@ -1260,6 +1323,31 @@ beam_search = Exercise(
             "You stop as soon as n_beams sentences are finished. A running one may still be "
             "better: go on to `max_T`, or until no running sum beats the best finished one.",
             _beams(stops_at=lambda n: n),
+        ),
+        Mistake(
+            "all_that_end_count",
+            "Every candidate that ends is put aside, also one that is not among the `n_beams` "
+            "best. First keep the best, then see which of them have ended.",
+            _beams(counts=lambda n: 2 * n),
+        ),
+        Mistake(
+            "one_beam_too_many",
+            "You keep one beam more than `n_beams`.",
+            _beams(width=lambda n: n + 1),
+        ),
+        Mistake(
+            "end_hard_coded",
+            "You look for the token 2, whatever `eos_id` is.",
+            lambda model, source, n_beams, bos_id, eos_id, max_T: _beams()(
+                model, source, n_beams, bos_id, 2, max_T
+            ),
+        ),
+        Mistake(
+            "beginning_hard_coded",
+            "You begin with the token 1, whatever `bos_id` is.",
+            lambda model, source, n_beams, bos_id, eos_id, max_T: _beams()(
+                model, source, n_beams, 1, eos_id, max_T
+            ),
         ),
         Mistake(
             "worst_returned",
@@ -1281,8 +1369,8 @@ beam_search = Exercise(
     ],
     hints=[
         "Keep two lists: `running` and `finished`, both of (sum of log-probabilities, new tokens).",
-        "One step: extend every running beam by every token, sort, keep the 2 · n_beams best.",
-        "Of the first n_beams of these, those that end (or stand at the last step) are finished. "
-        "The best n_beams that have not ended go on. At the end the best finished one wins.",
+        "One step: extend every running beam by every token, sort, keep the n_beams best.",
+        "Of these, those that have ended (or all, after the last step) are finished; the others "
+        "run on. When nothing runs any more, `max(finished)` wins.",
     ],
 )
