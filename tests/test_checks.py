@@ -228,7 +228,7 @@ def scribble(x):
         (np.array([2.0, 4.0, 8.0]), "wrong", "not_callable", "ndarray"),
         (lambda x: 2 * x > 0, "wrong", None, "got dtype bool"),
         (lambda x: (2 * x).astype(complex), "wrong", None, "got dtype complex128"),
-        (lambda x: (2 * x).tolist(), "wrong", "another_type", "come as a list"),
+        (lambda x: (2 * x).tolist(), "wrong", "another_type", "of type list"),
         (lambda x: (3 * x).tolist(), "wrong", None, "got a list"),
         (lambda x: [y for y in 2 * x] + [1], "wrong", None, "got a list"),
         (lambda x: torch.from_numpy(2 * x), "right", None, "goes on in NumPy"),

@@ -303,8 +303,8 @@ class Exercise:
         return Outcome(
             "wrong",
             "another_type",
-            f"The numbers are right, but they come as a {type(got).__name__}, and the lesson goes "
-            f"on with what `{wanted}` makes of them: return that.",
+            f"The numbers are right, but of type {type(got).__name__}, and the lesson cannot go on "
+            f"with that: return what `{wanted}` makes of them.",
         )
 
     def _raised(self, results: list[Any], index: int) -> Outcome:
