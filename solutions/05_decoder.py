@@ -508,7 +508,7 @@ plots.show(fig, "Two loss curves that fall from 4 to below 0.3 in 150 steps, clo
 
 # %% [markdown]
 r"""
-A small lead for the paper's order. In the other runs that we tried, with other seeds, and with two layers, it was there as well, and small (and with 1,000 texts a difference of three points can be luck). Why is it not larger? Look at the alignment once more. What has to be looked up for the next character depends on its *place* alone: the sixth character is always the first digit of the month. The model need not know what it has written in order to know what to ask. In a translation between languages it must ("which word of the source have I not yet translated?"), and there the order in the paper has a reason to matter.
+Hardly a difference. In the longer runs that we tried, with other seeds and with two layers, the paper's order led by a little, and with 1,000 texts a difference of three points can be luck. Why is there not more? Look at the alignment once more. What has to be looked up for the next character depends on its *place* alone: the sixth character is always the first digit of the month. The model need not know what it has written in order to know what to ask. In a translation between languages it must ("which word of the source have I not yet translated?"), and there the order in the paper has a reason to matter.
 
 So: the side-by-side formula is not a wrong Transformer but a different one. It may do as well, and on some task it may not. What one should not do is to call it the 2017 decoder, or to load the one's weights into the other.
 
