@@ -14,7 +14,7 @@ SOLUTIONS := $(SOURCES:.py=.ipynb)
 .PHONY: lab test variants build models clean
 
 lab: $(VENV)/learner models
-	$(BIN)/jupyter lab --notebook-dir=notebooks 00_start_here.ipynb
+	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
 
 # Two notebooks at once, each on one thread: two threads each on two cores take almost twice as long.
 test: $(VENV)/author models

@@ -191,6 +191,11 @@ def test_links_in_documents_lead_somewhere():
             assert (page.parent / target.split("#")[0]).exists(), f"{page}: {target}"
 
 
+def test_make_lab_opens_a_notebook_that_is_there():
+    (named,) = re.findall(r"jupyter lab .* (\S+\.ipynb)$", (ROOT / "Makefile").read_text(), re.M)
+    assert (ROOT / named).is_file()
+
+
 def test_the_readme_lists_the_lessons():
     readme = ROOT / "README.md"
     if not readme.exists():
