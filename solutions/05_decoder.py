@@ -325,7 +325,7 @@ def train(model, steps, seed=0):
 torch.manual_seed(0)
 model = Seq2Seq(vocab_size)
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
-losses = train(model, steps=360)
+losses = train(model, steps=400)
 model = model.eval()
 
 # %% [markdown]

@@ -1188,7 +1188,7 @@ leaks_future = Exercise(
     number="2.7",
     name="leaks_future",
     oracle=_leaks_future,
-    compared_with="`torch.autograd.functional.jacobian`",
+    compared_with="`torch.autograd.functional.jacobian`, and new words at every place,",
     probe=_detected,
     cases=lambda: [
         Case(_layers, 5, 3, label="leaks_future(layer, T=5, d_model=3), for several layers"),
