@@ -1,9 +1,17 @@
-"""Data that every machine has: what Python's library says of itself, and dates made by rule."""
+"""Data for the lessons: what Python's library says of itself, dates made by rule, and icons."""
 
 import importlib
 import inspect
+import io
 import random
 from datetime import date
+from pathlib import Path
+
+import numpy as np
+import resvg_py
+from PIL import Image
+
+from utils import models
 
 # Modules that can be imported without doing anything, and have something to find in them.
 MODULES = """
@@ -103,3 +111,33 @@ def _year(year: int) -> str:
         return f"two thousand {_number(year % 10)}" if year % 10 else "two thousand"
     low = year % 100
     return f"{_number(year // 100)} {'oh ' if low < 10 else ''}{_number(low)}"
+
+
+def icon_names() -> list[str]:
+    """Names of all 7,447 Material Design Icons ("account-arrow-down"), in alphabetical order."""
+    return sorted(path.stem for path in _icons().glob("*.svg"))
+
+
+def icon(name: str, size: int) -> np.ndarray:
+    """Draw one icon.
+
+    Args:
+        name: one of `icon_names()`.
+        size: height and width in pixels.
+
+    Returns:
+        `(size, size)` float32: how much ink is on each pixel, from 0 (none) to 1.
+
+    Raises:
+        ValueError: there is no icon of that name.
+    """
+    path = _icons() / f"{name}.svg"
+    if not path.is_file():
+        raise ValueError(f"there is no icon called {name!r}: data.icon_names() lists them all")
+    png = resvg_py.svg_to_bytes(svg_string=path.read_text(), width=size, height=size)
+    pixels = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGBA"))
+    return pixels[..., 3].astype(np.float32) / 255
+
+
+def _icons() -> Path:
+    return Path(models.path("material-design-icons"))

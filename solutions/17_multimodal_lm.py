@@ -1,0 +1,496 @@
+# %% [markdown]
+r"""
+# 17 · A multimodal language model
+
+A language model has read about dogs and has never seen one. In this lesson you give it an eye.
+
+The recipe is that of LLaVA (Liu et al., 2023), in small. A **vision encoder** turns a picture into a few vectors. A **projector** moves these vectors to where the language model keeps its words. There they stand in the prompt *among the words*, and a **frozen** language model, not one of whose 134 million numbers is touched, reads on. You write the projector, the splicing, the loss and the loop that writes; you train the eye in seconds; and you prove with controls that the model looks at the picture and does not guess. At the end you talk to it about pictures that it has never seen.
+
+**Needs:** attention and masks; what a word embedding is; `generate` (lesson 9). Lessons 14 to 16 tell where the pieces come from, and are not needed to run this one. **Takes:** about two hours. **Exercises:** 17.1 to 17.6.
+"""
+
+# %%
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from utils import data, models, plots
+from utils.checks import lesson17 as checks
+
+torch.manual_seed(0)
+folder = models.path("SmolLM2-135M-Instruct")
+tokenizer = AutoTokenizer.from_pretrained(folder)
+lm = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+table = lm.get_input_embeddings().weight.detach()  # (vocab_size, d_model)
+print("word embeddings", tuple(table.shape))
+
+# %%
+fig, ax = plots.figure(height=1.9)
+steps = ["picture", "encoder", "projector", "+words of the prompt", "SmolLM2", "words"]
+plots.stream(ax, "what this lesson builds; only encoder and projector learn", steps)
+plots.show(fig, "From left to right: picture, encoder, projector, the prompt's words, SmolLM2, words.")
+
+# %% [markdown]
+r"""
+## 1 First the reader, then the eye
+
+Whatever our eye will see, it can tell the language model in one way only: by vectors in the place of words. So before we build an eye, we should know what this language model can do with *real words* in those places. A picture of two black chairs will be three words, `two black chair`. We show the model two examples of what we want, and let it go on (lesson 9).
+"""
+
+# %%
+EXAMPLES = [("two black chair", "two black chairs"), ("one white lamp", "one white lamp")]
+
+
+def caption_prompt(picture):
+    """Two examples, and a third that is left open."""
+    shown = [f"Picture: {words}\nCaption: {caption}.\n\n" for words, caption in EXAMPLES]
+    return "".join(shown) + f"Picture:{picture}\nCaption:"
+
+
+def write(prompt, max_new_tokens=7):
+    """What the language model writes after a prompt, up to the end of the line."""
+    tokens = tokenizer(prompt, return_tensors="pt")
+    out = lm.generate(**tokens, do_sample=False, max_new_tokens=max_new_tokens, pad_token_id=2)
+    new = out[0, tokens.input_ids.shape[1] :]
+    return tokenizer.decode(new, skip_special_tokens=True).strip().split("\n")[0]
+
+
+print(caption_prompt(" four pink flower"), "...\n")
+for words in ("four pink flower", "two orange train", "one brown carrot"):
+    print(f"{words:<20}{write(caption_prompt(' ' + words))}")
+
+# %% [markdown]
+r"""
+It copies the words and even puts the plural where it belongs. Now something harder: *two* different things. The prompt below asks for the colour of one of them, after two worked examples.
+
+**Predict:** "red bell, yellow clock": of which will the model know the colour, of the first thing, of the second, of both?
+"""
+
+# %%
+TWO_THINGS = (
+    "black ball, silver hat\nWhat color is the hat? silver\nWhat color is the ball? black\n\n"
+    "golden chair, white cup\nWhat color is the chair? golden\nWhat color is the cup? white\n\n"
+)
+things = [("red", "bell"), ("yellow", "clock"), ("blue", "heart"), ("green", "book")]
+right = {"first": 0, "second": 0}
+for a, first in things:
+    for b, second in things:
+        if a != b:
+            prompt = f"{TWO_THINGS}{a} {first}, {b} {second}\nWhat color is the "
+            right["first"] += write(f"{prompt}{first}?", 1) == a
+            right["second"] += write(f"{prompt}{second}?", 1) == b
+print("right of 12:", right)
+assert right["first"] >= 10 and right["second"] <= 4
+
+# %% [markdown]
+r"""
+It nearly always answers with the *first* colour. That is a limit of this reader: 135 million parameters, and no eye will mend it. **What the language model cannot do with words, it cannot do with pictures.** A weak reader is also why our first plan, scenes with several things in them, was given up; so were yes-or-no questions ("Is it a dog?"), to which it says *no* whatever the words say. Measuring that took ten minutes. Training an eye first would have taken the afternoon, and we would have looked for the mistake in the eye.
+
+So: one kind of thing in a picture, in one colour, one to four times. Three words say it all.
+
+## 2 Pictures
+
+Forty things, drawn from the outlines of Material Design Icons, eight colours, four numbers: 1,280 combinations. Place, size and order are drawn by lot, so hardly ever are two pictures the same. And 200 combinations are **held out**: the eye will see pink things, and snakes, and fours, but never four pink snakes, if that is one of the 200.
+"""
+
+# %%
+NUMBERS = ["one", "two", "three", "four"]
+COLOURS = {
+    "red": (220, 30, 30), "orange": (250, 140, 0), "yellow": (240, 220, 30), "green": (30, 150, 50),
+    "blue": (40, 80, 220), "purple": (130, 50, 170), "pink": (255, 150, 190), "brown": (130, 80, 40),
+}  # fmt: skip
+ANIMALS = "dog cat fish bird owl duck elephant rabbit turtle horse snake bee".split()
+VEHICLES = "car bus train rocket bicycle tractor helicopter submarine".split()
+OTHERS = """tree flower cactus mushroom clover grass pizza apple carrot cheese cake candy corn piano
+violin trumpet hammer axe wrench shovel""".split()
+THINGS = ANIMALS + VEHICLES + OTHERS
+WORDS = NUMBERS + list(COLOURS) + THINGS
+ICONS = {thing: [data.icon(thing, size) for size in (14, 16, 18)] for thing in THINGS}
+print(len(NUMBERS), "numbers,", len(COLOURS), "colours,", len(THINGS), "things")
+
+# %%
+def draw(combination, lots):
+    """One picture of a combination such as ("two", "red", "dog"): (3, 40, 40), white is 1."""
+    number, colour, thing = combination
+    picture = np.ones((40, 40, 3), dtype=np.float32)
+    ink = np.array(COLOURS[colour]) / 255
+    for quarter in lots.permutation(4)[: NUMBERS.index(number) + 1]:
+        shape = ICONS[thing][lots.integers(3)]  # (size, size), 1 where the ink is
+        size = len(shape)
+        y = 20 * (quarter // 2) + lots.integers(21 - size)
+        x = 20 * (quarter % 2) + lots.integers(21 - size)
+        picture[y : y + size, x : x + size] += shape[..., None] * (ink - 1)
+    return picture.transpose(2, 0, 1)
+
+
+def draw_all(combinations, lots):
+    return torch.tensor(np.stack([draw(c, lots) for c in combinations]))  # (B, 3, 40, 40)
+
+
+# %%
+combinations = [(n, c, t) for n in NUMBERS for c in COLOURS for t in THINGS]
+order = np.random.default_rng(17).permutation(len(combinations))
+held_out = [combinations[i] for i in order[:200]]
+training = [combinations[i] for i in order[200:]]
+print(len(training), "combinations in training,", len(held_out), "held out")
+
+
+def gallery(pictures, titles, alt, columns=5):
+    fig, axes = plots.figure(columns, rows=len(pictures) // columns, height=1.9 * len(pictures) / columns)
+    for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
+        ax.imshow(picture.permute(1, 2, 0))
+        ax.set_title(title, fontsize=9)
+        ax.set(xticks=[], yticks=[])
+    plots.show(fig, alt)
+
+
+some = held_out[:10]
+gallery(draw_all(some, np.random.default_rng(1)), [" ".join(c) for c in some],
+        "Ten pictures of one to four icons in one colour, with their three words above.")  # fmt: skip
+
+# %% [markdown]
+r"""
+## 3 The eye
+
+The encoder is a small convolutional network whose last map is a sequence of 5 × 5 image tokens. (A vision Transformer, lesson 14, needs more data or more time than we have.) How many vectors shall the language model get? LLaVA passes all image tokens on. We cannot afford that: every vector in the prompt costs the language model a tenth of a second. So three **learned queries** look at the 25 tokens by cross-attention and take out what they need, as in Flamingo's resampler (Alayrac et al., 2022, §2.1) and BLIP-2's Q-Former (Li et al., 2023, §3.1). A picture becomes three vectors.
+"""
+
+# %%
+class Encoder(nn.Module):
+    """Pictures (B, 3, 40, 40) -> three vectors each, (B, 3, d_vision)."""
+
+    def __init__(self, d_vision=128):
+        super().__init__()
+        layers, widths = [], [3, 32, 64, d_vision]
+        for d_in, d_out in zip(widths, widths[1:], strict=False):  # 40 -> 20 -> 10 -> 5
+            layers += [nn.Conv2d(d_in, d_out, 4, stride=2, padding=1), nn.BatchNorm2d(d_out), nn.ReLU()]
+        self.convolutions = nn.Sequential(*layers)
+        self.position = nn.Parameter(0.02 * torch.randn(25, d_vision))
+        self.queries = nn.Parameter(0.1 * torch.randn(3, d_vision))
+        self.attention = nn.MultiheadAttention(d_vision, 4, batch_first=True)
+        self.norm = nn.LayerNorm(d_vision)
+
+    def forward(self, pictures):
+        x = self.convolutions(pictures)  # (B, d_vision, 5, 5)
+        x = x.flatten(2).transpose(1, 2) + self.position  # (B, 25, d_vision)
+        queries = self.queries.expand(len(x), -1, -1)  # (B, 3, d_vision)
+        found, _ = self.attention(queries, x, x, need_weights=False)
+        return self.norm(queries + found)
+
+
+features = Encoder()(draw_all(some, np.random.default_rng(1)))
+print("features", tuple(features.shape))
+
+# %% [markdown]
+r"""
+## 4 From the eye to the words
+
+The encoder's vectors have 128 numbers, and nothing to do with words. The **projector** takes them to the 576 numbers of a word embedding. The first LLaVA had one linear layer for that; LLaVA 1.5 (Liu et al., 2024, §3.2) has two with a GELU between them, and that is what you write.
+
+### Exercise 17.1 · `Projector` ★ · 4 minutes
+
+The constructor is given. Write `forward`: first layer, GELU (the exact one, `F.gelu`), second layer.
+
+- `features`: `(B, N, d_vision)`
+- returns `(B, N, d_model)`: N **soft tokens** for each picture
+
+By hand: if both layers were the identity, -1 would become gelu(-1) = -0.159, and 2 would become 1.954.
+"""
+
+
+# %% tags=["answer"]
+class Projector(nn.Module):
+    """From the encoder's vectors to soft tokens: (B, N, d_vision) -> (B, N, d_model)."""
+
+    def __init__(self, d_vision, d_model):
+        super().__init__()
+        self.linear_1 = nn.Linear(d_vision, d_model)
+        self.linear_2 = nn.Linear(d_model, d_model)
+
+    def forward(self, features):
+        ### BEGIN SOLUTION
+        return self.linear_2(F.gelu(self.linear_1(features)))
+        ### END SOLUTION
+
+
+# %% tags=["check"]
+Projector = checks.Projector(Projector)
+
+# %% [markdown]
+r"""
+A **soft token** is a vector in the place of a word embedding that is not the embedding of any word. How does it get there? The prompt holds a placeholder for each soft token: a token that no text contains. SmolLM2 has several that were meant for source code; we take `<file_sep>`.
+"""
+
+# %%
+IMAGE = "<file_sep>"
+image_id = tokenizer.convert_tokens_to_ids(IMAGE)
+prompt_ids = tokenizer(caption_prompt(3 * IMAGE), return_tensors="pt").input_ids  # (1, T)
+print("the placeholder is token", image_id)
+print(tokenizer.convert_ids_to_tokens(prompt_ids[0, -9:]))
+
+# %% [markdown]
+r"""
+### Exercise 17.2 · `splice_embeddings` ★★ · 10 minutes
+
+Look up the words, and put the soft tokens where the placeholders stand.
+
+- `input_ids`: `(B, T)`; each row holds `image_id` in exactly N places, not the same places in every row, and not always neighbours
+- `table`: `(vocab_size, d_model)`, the word embeddings; `soft_tokens`: `(B, N, d_model)`
+- returns `(B, T, d_model)`: row b's placeholders, in order, hold `soft_tokens[b]`
+- raises `ValueError` if a row has not exactly N placeholders; `table` stays as it is
+
+By hand: with `image_id = 9`, one soft token `[5., 5.]` and `table` whose row i is `[i, i]`, the ids `[[1, 9, 2]]` become `[[[1, 1], [5, 5], [2, 2]]]`.
+"""
+
+
+# %% tags=["answer"]
+def splice_embeddings(input_ids, table, soft_tokens, image_id):
+    """Word embeddings with soft tokens in the placeholders: (B, T) -> (B, T, d_model).
+
+    Raises:
+        ValueError: a row has not as many placeholders as there are soft tokens for it.
+    """
+    ### BEGIN SOLUTION
+    places = input_ids == image_id  # (B, T)
+    if (places.sum(dim=1) != soft_tokens.shape[1]).any():
+        raise ValueError(f"each row needs {soft_tokens.shape[1]} placeholders")
+    x = table[input_ids]  # (B, T, d_model), a copy
+    x[places] = soft_tokens.flatten(0, 1)  # (B * N, d_model), row by row
+    return x
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+splice_embeddings = checks.splice_embeddings(splice_embeddings)
+
+# %% [markdown]
+r"""
+Now the proof that nothing else is different. If the soft tokens *are* embeddings of words, the model must not notice: the logits for spliced embeddings (`inputs_embeds`) must be those for the tokens themselves (`input_ids`).
+"""
+
+# %%
+words = tokenizer.encode(" four pink flower")  # three tokens
+soft = table[torch.tensor([words])]  # (1, 3, d_model)
+as_words = tokenizer(caption_prompt(" four pink flower"), return_tensors="pt").input_ids
+spliced = splice_embeddings(prompt_ids, table, soft, image_id)
+with torch.no_grad():
+    by_ids = lm(as_words).logits
+    by_embeddings = lm(inputs_embeds=spliced).logits
+difference = (by_ids - by_embeddings).abs().max().item()
+print(f"largest difference {difference:.0e}")
+assert difference < 1e-3
+
+# %% [markdown]
+r"""
+For the language model a picture is a place in the prompt, and nothing more.
+
+## 5 What the eye has to learn
+
+How do we train? The obvious way, LLaVA's, is to let the language model write the caption, measure its loss, and send the gradient back through all its 30 layers into the projector. Section 8 tries that, and shows what it costs. Here is a much shorter way. The model understands its own word embeddings already. So let each soft token **land on the embedding of the right word**: the first on that of the number, the second on the colour, the third on the thing. The language model is not needed for that, only its table.
+
+It is lesson 15's contrastive loss with fixed texts: of all 52 caption words, the right one shall have the largest cosine.
+
+### Exercise 17.3 · `word_loss` ★★ · 8 minutes
+
+- `soft_tokens`: `(B, N, d_model)`; `words`: `(V, d_model)`, the embeddings of the V caption words
+- `targets`: `(B, N)`, which of the V words each soft token should be; `scale`: a number
+- the logits are `scale` times the cosine of soft token and word: `(B, N, V)`
+- returns the mean cross-entropy over all `B * N` soft tokens
+
+By hand: a soft token that points exactly to its word, with a second word at right angles and `scale = 1`, has the logits 1 and 0, and the loss log(1 + e⁻¹) = 0.313.
+"""
+
+
+# %% tags=["answer"]
+def word_loss(soft_tokens, words, targets, scale):
+    """Cross-entropy of choosing the right word by cosine; a scalar."""
+    ### BEGIN SOLUTION
+    cosines = F.normalize(soft_tokens, dim=-1) @ F.normalize(words, dim=-1).T  # (B, N, V)
+    return F.cross_entropy(scale * cosines.flatten(0, 1), targets.flatten())
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+word_loss = checks.word_loss(word_loss)
+
+# %%
+caption_ids = torch.tensor([tokenizer.encode(" " + word) for word in WORDS])  # (52, 1)
+assert caption_ids.shape == (52, 1)  # each word is one token
+caption_words = table[caption_ids[:, 0]]  # (52, d_model)
+
+
+def targets_of(combinations):
+    return torch.tensor([[WORDS.index(word) for word in c] for c in combinations])  # (B, 3)
+
+
+def train_eye(seed, steps=320, batch=64):
+    """A new encoder and projector, trained on pictures that are drawn as they are needed."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
+    lots = np.random.default_rng(seed)
+    eye = nn.Sequential(Encoder(), Projector(128, table.shape[1]))
+    optimizer = torch.optim.AdamW(eye.parameters(), lr=3e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    for _ in tqdm(range(steps), desc=f"seed {seed}"):
+        chosen = [training[i] for i in lots.integers(len(training), size=batch)]
+        soft_tokens = eye(draw_all(chosen, lots))  # (B, 3, d_model)
+        loss = word_loss(soft_tokens, caption_words, targets_of(chosen), scale=20)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return eye.eval()
+
+
+# %% tags=["nbval-ignore-output"]
+start = time.perf_counter()
+eye = train_eye(seed=0)
+seconds = time.perf_counter() - start
+print(f"trained in {seconds:.0f} seconds")
+
+# %% [markdown]
+r"""
+One detail. The loss looks at directions only, so it leaves the soft tokens any length. Real word embeddings have a length of about 3, and we give the soft tokens the same.
+"""
+
+
+# %%
+@torch.no_grad()
+def see(eye, pictures):
+    """Soft tokens of the usual length of a word embedding: (B, 3, d_model)."""
+    length = table.norm(dim=-1).mean()
+    return F.normalize(eye(pictures), dim=-1) * length
+
+
+pictures = draw_all(held_out[:60], np.random.default_rng(2))  # (60, 3, 40, 40)
+soft = see(eye, pictures)
+cosines = F.normalize(soft, dim=-1) @ F.normalize(caption_words, dim=-1).T  # (60, 3, 52)
+found = cosines.argmax(-1) == targets_of(held_out[:60])
+print("nearest of the 52 words is the right one:", found.float().mean().item() > 0.9)
+
+# %% [markdown]
+r"""
+## 6 It sees
+
+Everything is ready but the last step. Let the language model write after spliced embeddings.
+
+### Exercise 17.4 · `answer_ids` ★★ · 10 minutes
+
+- `model`: a language model; `input_ids`: `(B, T)` with N placeholders a row; `soft_tokens`: `(B, N, d_model)`
+- splice with `splice_embeddings` and the model's own table, `model.get_input_embeddings().weight`; then `model.generate`, greedy, with `inputs_embeds` and an attention mask of ones `(B, T)`, and `max_new_tokens`
+- returns `(B, n)`: the *new* tokens only. Look at what `generate` returns: given embeddings, it has no tokens of the prompt to repeat
+
+If the soft tokens are embeddings of words, the answer must be the one that `generate(input_ids)` gives for these words.
+"""
+
+
+# %% tags=["answer"]
+def answer_ids(model, input_ids, soft_tokens, image_id, max_new_tokens):
+    """What the model writes after a prompt with soft tokens in it: (B, T) -> (B, n)."""
+    ### BEGIN SOLUTION
+    table = model.get_input_embeddings().weight
+    x = splice_embeddings(input_ids, table, soft_tokens, image_id)  # (B, T, d_model)
+    return model.generate(
+        inputs_embeds=x,
+        attention_mask=torch.ones_like(input_ids),
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+    )
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+answer_ids = checks.answer_ids(answer_ids)
+
+# %%
+lm.generation_config.pad_token_id = 2
+
+
+def tell(prompt, soft_tokens, max_new_tokens=7):
+    """The language model's answers to one prompt about many pictures: a list of B texts."""
+    ids = tokenizer(prompt, return_tensors="pt").input_ids.expand(len(soft_tokens), -1)
+    new = answer_ids(lm, ids, soft_tokens, image_id, max_new_tokens)
+    texts = tokenizer.batch_decode(new, skip_special_tokens=True)
+    return [text.strip().split("\n")[0] for text in texts]
+
+
+captions = tell(caption_prompt(3 * IMAGE), soft)
+gallery(pictures[:15], captions[:15],
+        "Fifteen pictures never seen in training, and above each the caption that SmolLM2 wrote.")  # fmt: skip
+
+# %% [markdown]
+r"""
+Take a moment. These combinations were never shown. The language model was never trained on a picture, and it wrote these lines, plurals and all, from three vectors that your projector made. You know every line of the way from the pixels to the words.
+
+## 7 Does it look?
+
+A caption that is right proves little by itself. Perhaps the prompt gives the answer away; perhaps the model guesses what is common. So we ask for the same captions
+
+- with **shuffled** pictures: each question gets the picture of another;
+- with a **blank** picture, white all over;
+- with **no picture**: nothing stands after `Picture:`.
+
+Right means: number, colour and thing, all three. And one trained model is one throw of the dice: we train the eye three times, from three seeds, and ask each of them. **Predict** the three controls.
+"""
+
+
+# %%
+def is_right(caption, combination):
+    """Number, colour and thing are what they should be; the thing may stand in the plural."""
+    said = caption.lower().replace(".", "").split()
+    number, colour, thing = combination
+    return len(said) == 3 and said[:2] == [number, colour] and said[2] in (thing, thing + "s")
+
+
+def score(captions, combinations):
+    return np.mean([is_right(a, c) for a, c in zip(captions, combinations, strict=True)])
+
+
+def controls(eye, captions, combinations):
+    """Share of right captions with the pictures, and under the three controls."""
+    blank = tell(caption_prompt(3 * IMAGE), see(eye, torch.ones(1, 3, 40, 40)))
+    nothing = [write(caption_prompt(""))]
+    return {
+        "the picture": score(captions, combinations),
+        "shuffled": score(captions[1:] + captions[:1], combinations),
+        "blank": score(blank * len(combinations), combinations),
+        "no picture": score(nothing * len(combinations), combinations),
+    }
+
+
+# %% [markdown]
+r"""
+(Shuffling costs nothing: the prompt is the same for all pictures, so the answer to picture 2, read as an answer to picture 1, is what the model says if it is shown the wrong one.)
+"""
+
+# %% tags=["nbval-ignore-output"]
+asked = held_out[:60]
+results = [controls(eye, captions, asked)]
+for seed in (1, 2):
+    other = train_eye(seed)
+    said = tell(caption_prompt(3 * IMAGE), see(other, pictures))
+    results.append(controls(other, said, asked))
+for seed, result in enumerate(results):
+    print(f"seed {seed}  " + "   ".join(f"{k} {v:.0%}" for k, v in result.items()))
+
+# %%
+assert seconds < 120
+for result in results:
+    assert result["the picture"] >= 0.85
+    assert max(result["shuffled"], result["blank"], result["no picture"]) <= result["the picture"] - 0.4
+print("with the picture at least 85%, every control at least 40 points lower, for each seed")
+
+# %%
+fig, ax = plots.figure(height=2.4)
+for place, name in enumerate(results[0]):
+    shares = [result[name] for result in results]
+    ax.barh(place, np.mean(shares), color=plots.BLUE if place == 0 else plots.GREY, height=0.6)
+    ax.plot(shares, [place] * 3, "o", color=plots.BLACK, markersize=4)
+ax.set(yticks=range(4), yticklabels=results[0], xlim=(0, 1), xlabel="captions right in all three words")
+ax.invert_yaxis()
+plots.show(fig, "With the picture nearly all captions are right; with every control almost none.")
