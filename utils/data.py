@@ -1,5 +1,6 @@
 """Data for the lessons: what Python's library says of itself, dates made by rule, and icons."""
 
+import functools
 import importlib
 import inspect
 import io
@@ -21,7 +22,7 @@ itertools json keyword linecache locale logging math mimetypes operator os os.pa
 platform pprint random re secrets shlex shutil signal socket sqlite3 statistics string struct
 subprocess sys tempfile textwrap threading time timeit tokenize traceback types unicodedata
 urllib.parse uuid warnings weakref webbrowser zipfile zlib
-""".split()  # noqa: SIM905
+""".split()
 
 
 def standard_library() -> dict[str, str]:
@@ -55,13 +56,13 @@ def _belongs(thing: object, module_name: str) -> bool:
 
 
 _MONTHS = """january february march april may june july august september october november
-december""".split()  # noqa: SIM905
+december""".split()
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
-fifteen sixteen seventeen eighteen nineteen""".split()  # noqa: SIM905
-_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+fifteen sixteen seventeen eighteen nineteen""".split()
+_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = """zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh
 twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth
-twentieth""".split()  # noqa: SIM905
+twentieth""".split()
 
 
 def written_dates(n: int, seed: int) -> list[tuple[str, str]]:
@@ -139,5 +140,6 @@ def icon(name: str, size: int) -> np.ndarray:
     return pixels[..., 3].astype(np.float32) / 255
 
 
+@functools.cache  # models.path checks the whole folder each time
 def _icons() -> Path:
     return Path(models.path("material-design-icons"))

@@ -1,0 +1,733 @@
+# %% [markdown]
+r"""
+# 14 · Everything is a sequence
+
+A Transformer does not know what a word is. It takes a sequence of vectors and lets them look at one another. Whatever you can cut into a sequence of vectors, it can read. That is the whole secret of "multimodal": **somebody has to cut.**
+
+In this lesson you cut four things: an image into patches, a sound into slices of its spectrum, a video into little boxes of space and time, and a program into tokens. Then *one* small class, the same for all four, learns to tell handwritten digits, kinds of sounds, directions of motion, and which library a function comes from. Each takes seconds. And each has something to say about what a cut keeps and what it destroys.
+
+**Needs:** an encoder block (lesson 4), what positions are for (lesson 3). **Takes:** about 100 minutes. **Exercises:** 14.1 to 14.5.
+"""
+
+# %%
+import ast
+import io
+import math
+import sys
+import tokenize
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from torch import nn
+from tqdm.auto import tqdm
+from transformers import ViTConfig, ViTModel
+from transformers.audio_utils import mel_filter_bank, spectrogram
+
+from utils import plots
+from utils.checks import lesson14 as checks
+
+torch.set_printoptions(precision=2, sci_mode=False)
+
+# %% [markdown]
+r"""
+## 1 An image is a row of patches
+
+A pixel is a poor token: there are too many, and one alone says nothing. The Vision Transformer (Dosovitskiy et al., 2021, §3.1) cuts an image into square **patches**, as one cuts a page into stamps, and reads them row by row. Each patch is flattened into one vector.
+
+Watch what `reshape` does *not* do. It keeps the order of the numbers in memory, which is row by row through the whole image. To get squares, one has to split both sides and *then move axes*.
+"""
+
+# %%
+tiny = torch.arange(16).view(1, 1, 4, 4)  # (B, C, H, W)
+print(tiny[0, 0])
+print("reshape alone :", tiny.reshape(1, 4, 4)[0].tolist())
+print("four patches  :", F.unfold(tiny.float(), 2, stride=2).transpose(1, 2).int()[0].tolist())
+
+# %% [markdown]
+r"""
+### Exercise 14.1 · `patchify` ★★ · 10 minutes
+
+- `images`: `(B, C, H, W)`; `size`: side of a patch in pixels; H and W are multiples of it, not always the same one
+- returns `(B, N, C * size * size)`: patches from left to right, then down; within a patch first the channel, then rows, then columns
+
+By hand: see the four patches of the 4 × 4 image above. Split `H` into `(H // size, size)`, the same for `W`, and `permute`.
+"""
+
+
+# %% tags=["answer"]
+def patchify(images, size):
+    """Cut images into flat patches: (B, C, H, W) -> (B, N, C * size * size)."""
+    ### BEGIN SOLUTION
+    B, C, H, W = images.shape
+    x = images.reshape(B, C, H // size, size, W // size, size)
+    x = x.permute(0, 2, 4, 1, 3, 5)  # (B, H // size, W // size, C, size, size)
+    return x.reshape(B, -1, C * size * size)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+patchify = checks.patchify(patchify)
+
+# %%
+digits = load_digits()
+images = (
+    torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
+)  # (B, 1, 8, 8), paper is -1
+labels = torch.tensor(digits.target)
+split = train_test_split(range(len(images)), test_size=450, stratify=digits.target, random_state=0)
+training, test = (torch.tensor(rows) for rows in split)
+print(
+    "training",
+    len(training),
+    "test",
+    len(test),
+    "patches of 2 x 2:",
+    tuple(patchify(images, 2).shape),
+)
+
+# %%
+fig, axes = plots.figure(2, height=2.4)
+axes[0].imshow(images[0, 0], cmap="Greys")
+axes[0].set_title("a handwritten 0, 8 x 8")
+axes[1].imshow(patchify(images[:1], 2)[0].T, cmap="Greys", aspect="auto")
+axes[1].set(title="its sequence", xlabel="16 patches", ylabel="4 pixels each")
+for ax in axes:
+    ax.set(xticks=[], yticks=[])
+plots.show(fig, "Left a handwritten zero; right the same as sixteen columns of four pixels.")
+
+# %% [markdown]
+r"""
+On the right is what the Transformer gets. You would have trouble reading it; so does the model, until it has learned which columns are neighbours.
+
+## 2 One class for all
+
+The rest of a ViT is an encoder as you know it, with two additions:
+
+- every token is brought to width `d_model` by one linear layer (for patches: the **patch embedding**);
+- in front stands one more token that belongs to no patch, the **class token**. It is learned, and the same for every input. It asks all others, and what it has gathered at the end is the summary from which the class is read.
+
+Nothing in it says "image". So we give it a plain name.
+
+### Exercise 14.2 · `SequenceClassifier` ★★ · 12 minutes
+
+The constructor is given. Write `forward`:
+
+1. embed the tokens, put the class token in front (one for each row of the batch), add the positions;
+2. through the encoder;
+3. take the class token's result, `norm`, `head`.
+
+- `tokens`: `(B, N, d_in)`
+- returns `(B, n_classes)`: logits
+
+By hand: 16 patches become 17 tokens, and `self.position` has 17 rows: the class token has a position too.
+"""
+
+
+# %% tags=["answer"]
+class SequenceClassifier(nn.Module):
+    """A vision Transformer after the cutting: (B, N, d_in) -> (B, n_classes)."""
+
+    def __init__(
+        self, d_in, length, n_classes, d_model=64, n_heads=4, n_layers=2, d_ff=128, dropout=0.0
+    ):
+        super().__init__()
+        self.embed = nn.Linear(d_in, d_model)
+        self.cls = nn.Parameter(0.5 * torch.randn(1, 1, d_model))
+        self.position = nn.Parameter(0.5 * torch.randn(1, 1 + length, d_model))
+        layer = nn.TransformerEncoderLayer(
+            d_model, n_heads, d_ff, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(d_model)
+        self.head = nn.Linear(d_model, n_classes)
+
+    def forward(self, tokens):
+        ### BEGIN SOLUTION
+        x = self.embed(tokens)  # (B, N, d_model)
+        cls = self.cls.expand(len(x), -1, -1)  # (B, 1, d_model)
+        x = torch.cat([cls, x], dim=1) + self.position  # (B, 1 + N, d_model)
+        x = self.encoder(x)
+        return self.head(self.norm(x[:, 0]))
+        ### END SOLUTION
+
+
+# %% tags=["check"]
+SequenceClassifier = checks.SequenceClassifier(SequenceClassifier)
+
+# %% [markdown]
+r"""
+The check put your weights into Hugging Face's ViT and compared. Their class wants an image and cuts it by a *convolution* whose stride is its size. That is the same thing: a convolution that does not overlap is a linear layer on patches.
+"""
+
+# %%
+torch.manual_seed(0)
+convolution = nn.Conv2d(1, 64, kernel_size=2, stride=2)
+linear = nn.Linear(4, 64)
+linear.weight.data = convolution.weight.data.flatten(1)  # (64, 1, 2, 2) -> (64, 4)
+linear.bias.data = convolution.bias.data
+ours = linear(patchify(images[:3], 2))  # (3, 16, 64)
+theirs = convolution(images[:3]).flatten(2).transpose(1, 2)  # (3, 16, 64)
+difference = (ours - theirs).abs().max().item()
+print(f"largest difference {difference:.0e}")
+assert difference < 1e-5
+config = ViTConfig(image_size=8, patch_size=2, num_channels=1, hidden_size=64, num_hidden_layers=2)
+print(ViTModel(config).embeddings.patch_embeddings.projection)
+
+# %% [markdown]
+r"""
+One training loop will do for all four modalities.
+"""
+
+
+# %%
+def train(model, tokens, labels, steps, batch=32, lr=2e-3):
+    """Adam, warm-up over 50 steps, then down along a cosine; returns the model, ready for use."""
+    torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05, fused=True)
+    factor = lambda i: min((i + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * i / steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    for _ in tqdm(range(steps)):
+        rows = torch.randint(len(tokens), (batch,))
+        loss = F.cross_entropy(model(tokens[rows]), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def predict(model, tokens):
+    return torch.cat([model(part).argmax(-1) for part in tokens.split(500)])  # (B,)
+
+
+results = []
+
+
+def report(name, right, chance):
+    """Accuracy and its 95% interval (Wilson, 1927), kept for the chart at the end."""
+    p, n, z = right.float().mean().item(), len(right), 1.96
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+    low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    results.append((name, p, low, high, chance))
+    print(f"{name:<32}{p:.1%}  [{low:.1%}, {high:.1%}]   chance {chance:.1%}")
+    return p
+
+
+# %% tags=["nbval-ignore-output"]
+patches = patchify(images, 2)
+torch.manual_seed(0)
+vit = SequenceClassifier(4, 16, 10, dropout=0.1)
+train(vit, patches[training], labels[training], steps=500, batch=64)
+accuracy = report("digits", predict(vit, patches[test]) == labels[test], 1 / 10)
+assert accuracy > 0.94
+
+# %% [markdown]
+r"""
+Ten seconds, and some 97 of 100 digits are right. Now take the positions away: they are set to zero and stay there. **Predict:** what is left? A bag of patches, without any idea where each one was.
+"""
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+bag = SequenceClassifier(4, 16, 10, dropout=0.1)
+bag.position.requires_grad_(False).zero_()
+train(bag, patches[training], labels[training], steps=500, batch=64)
+without = report("digits, no positions", predict(bag, patches[test]) == labels[test], 1 / 10)
+assert without < accuracy - 0.1
+
+# %% [markdown]
+r"""
+About three quarters! A digit cut up and shaken in a box can often still be told, by how many corners, edges and full patches there are. Positions are worth the rest.
+
+## 3 Where the class token looks
+
+The class token is the only one from which the answer is read, so it is tempting to ask where it looks. We let it tell us: the attention of its row in the last layer, mean over the heads, for the *average* picture of each digit.
+
+**Predict:** will it look at the ink?
+"""
+
+
+# %%
+@torch.no_grad()
+def class_attention(model, tokens):
+    """Last layer: how the class token shares its attention among the patches, (B, N)."""
+    x = torch.cat([model.cls.expand(len(tokens), -1, -1), model.embed(tokens)], dim=1)
+    x = x + model.position  # (B, 1 + N, d_model)
+    for layer in model.encoder.layers:
+        h = layer.norm1(x)
+        weights = layer.self_attn(h, h, h)[1]  # (B, 1 + N, 1 + N), mean over the heads
+        x = layer(x)
+    look = weights[:, 0, 1:]
+    return look / look.sum(1, keepdim=True)
+
+
+look = class_attention(vit, patches[test])  # (450, 16)
+
+# %%
+fig, axes = plots.figure(10, rows=2, height=2.2)
+for digit in range(10):
+    its = labels[test] == digit
+    picture = images[test][its].mean(0)[0]
+    heat = look[its].mean(0).view(4, 4).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    axes[0, digit].imshow(picture, cmap="Greys")
+    axes[1, digit].imshow(picture, cmap="Greys")
+    axes[1, digit].imshow(heat, cmap="inferno", alpha=0.65, vmin=0, vmax=3 / 16)
+for ax in axes.flat:
+    ax.axis("off")
+plots.show(
+    fig,
+    "Above the mean picture of each digit; below it with the class token's attention as bright patches, on strokes and on some gaps.",
+)
+
+# %% [markdown]
+r"""
+On strokes, mostly, but not only: on the run that you see here, it also looks at *gaps*. The left opening of the 3 is where an 8 would be closed.
+
+A pretty story. Is it true? An attention map is no proof (lesson 13 has more on that), but here one can try. If the gap that it looks at matters, then **inking** that gap should confuse it, and more than inking some other blank patch.
+"""
+
+
+# %%
+def inked(tokens, scores):
+    """Full ink in the patch that has the highest score: (B, 16, 4)."""
+    best = scores.argmax(dim=1)  # (B,)
+    changed = tokens.clone()
+    changed[torch.arange(len(tokens)), best] = 1.0
+    return changed
+
+
+blank = (patches[test] < -0.9).all(-1).float()  # (450, 16)
+torch.manual_seed(0)
+attempts = {"most looked at": look * blank, "drawn by lot": torch.rand(look.shape) * blank}
+
+# %% tags=["nbval-ignore-output"]
+broken = {}
+for name, scores in attempts.items():
+    broken[name] = (
+        (predict(vit, inked(patches[test], scores)) == labels[test]).float().mean().item()
+    )
+    print(f"one blank patch inked, {name:<16}{broken[name]:.1%} right")
+assert broken["most looked at"] < broken["drawn by lot"]
+
+# %% [markdown]
+r"""
+It is. So here the map does tell something that matters. (But not everything: a patch drawn by lot lies more often at the rim, where nothing matters. A fairer control would draw only among the blank patches *beside* ink. Try it.)
+
+## 4 A sound is a row of slices
+
+A microphone gives one number 8,000 times a second. One second is a sequence of 8,000 tokens of one number each: too long, and a single number says nothing about pitch. So one cuts the sound into short overlapping **frames** and asks of each how strong every frequency is in it (Fourier). The ear hears pitch in ratios, not in differences, and loudness likewise; so the frequencies are gathered into bands that widen towards the top (the **mel** scale), and the logarithm is taken. The result, a **log-mel spectrogram**, is what nearly every speech model reads, Whisper included (Radford et al., 2023, §2.2).
+
+In five lines:
+
+1. frames: `wave.unfold(-1, n_fft, hop)`, windows of `n_fft` samples, each `hop` after the last;
+2. times a window that fades at both ends, so that the cuts make no sound of their own;
+3. `torch.fft.rfft`, and the square of its absolute value: the **power** of each frequency;
+4. times the matrix of mel filters: power of each band;
+5. no smaller than 1e-10 (silence has no logarithm), then `log10`.
+
+### Exercise 14.3 · `log_mel` ★★ · 12 minutes
+
+- `wave`: `(B, S)`; `window`: `(n_fft,)`; `hop`: an int; `filters`: `(n_fft // 2 + 1, n_mels)`
+- returns `(B, frames, n_mels)`; no padding at the ends
+
+By hand: 8,000 samples in frames of 256, a new one every 128, make 1 + (8000 - 256) // 128 = 61 frames.
+"""
+
+
+# %% tags=["answer"]
+def log_mel(wave, window, hop, filters):
+    """Log-mel spectrogram: (B, S) -> (B, frames, n_mels)."""
+    ### BEGIN SOLUTION
+    frames = wave.unfold(-1, len(window), hop) * window  # (B, frames, n_fft)
+    power = torch.fft.rfft(frames).abs() ** 2  # (B, frames, n_fft // 2 + 1)
+    return (power @ filters).clamp(min=1e-10).log10()
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+log_mel = checks.log_mel(log_mel)
+
+# %% [markdown]
+r"""
+The check compared with `torch.stft`. Here is Hugging Face's, which prepares the input of their speech models.
+"""
+
+# %%
+RATE, N_FFT, HOP = 8000, 256, 128
+filters = mel_filter_bank(N_FFT // 2 + 1, 40, 60.0, 4000.0, RATE, norm="slaney", mel_scale="slaney")
+window = torch.hann_window(N_FFT)
+noise = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0))
+ours = log_mel(noise, window, HOP, torch.tensor(filters, dtype=torch.float32))  # (1, 61, 40)
+theirs = spectrogram(
+    noise[0].numpy(), window.numpy(), N_FFT, HOP, power=2.0, center=False,
+    mel_filters=filters, log_mel="log10", mel_floor=1e-10,
+)  # fmt: skip
+difference = np.abs(ours[0].T.numpy() - theirs).max()
+print(f"largest difference {difference:.0e}")
+assert difference < 1e-3
+
+# %% [markdown]
+r"""
+Now we need sounds. A laptop has no library of recordings, so we make our own: seven kinds of a second each, with a pitch, a timbre, a loudness and noise drawn by lot.
+"""
+
+# %%
+SOUNDS = ["rising", "falling", "up and down", "vibrato", "pulses", "chord", "noise"]
+
+
+def pitch_curve(kind, t, lots):
+    """Pitch over time, as a factor of the base frequency: (S,)."""
+    size = 2 ** lots.uniform(0.3, 1.0)  # up to an octave
+    if kind == "rising":
+        return size ** (t - 0.5)
+    if kind == "falling":
+        return size ** (0.5 - t)
+    if kind == "up and down":
+        return size ** (0.5 - np.abs(2 * t - 1))
+    if kind == "vibrato":
+        return 2 ** (lots.uniform(0.08, 0.25) * np.sin(2 * np.pi * lots.uniform(4, 8) * t))
+    return np.ones_like(t)
+
+
+def tone(pitch, timbre, lots):
+    """A tone with overtones; pitch in hertz, (S,) -> (S,)."""
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE + lots.uniform(0, 2 * np.pi)
+    return sum(loud * np.sin((i + 1) * phase) for i, loud in enumerate(timbre))
+
+
+# %%
+def make_sound(kind, lots):
+    """One second, (8000,)."""
+    t = np.arange(RATE) / RATE
+    base = 2 ** lots.uniform(np.log2(200), np.log2(600))
+    timbre = lots.uniform(0.1, 1, 3) * [1, 0.5, 0.3]
+    if kind == "noise":
+        wave = lots.standard_normal(RATE)
+    elif kind == "chord":  # major: 4 and 7 half-tones above
+        wave = sum(tone(base * 2 ** (h / 12) * np.ones_like(t), timbre, lots) for h in (0, 4, 7))
+    else:
+        wave = tone(base * pitch_curve(kind, t, lots), timbre, lots)
+    if kind in ("pulses", "noise"):  # on and off
+        wave = wave * (np.sin(2 * np.pi * (lots.uniform(3, 8) * t + lots.random())) > 0)
+    wave = wave / wave.std() + lots.uniform(0.1, 0.7) * lots.standard_normal(RATE)
+    return lots.uniform(0.03, 0.3) * wave
+
+
+def make_sounds(n, seed):
+    lots = np.random.default_rng(seed)
+    kinds = torch.arange(n) % len(SOUNDS)
+    waves = np.stack([make_sound(SOUNDS[kind], lots) for kind in kinds])
+    return torch.tensor(waves, dtype=torch.float32), kinds
+
+
+# %%
+waves, kinds = make_sounds(2800, seed=1)
+test_waves, test_kinds = make_sounds(700, seed=2)
+filters = torch.tensor(filters, dtype=torch.float32)
+fig, axes = plots.figure(7, height=2.0, sharey=True)
+for ax, kind, wave in zip(axes, SOUNDS, test_waves, strict=False):
+    ax.imshow(log_mel(wave[None], window, HOP, filters)[0].T, origin="lower", aspect="auto")
+    ax.set_title(kind, fontsize=9)
+    ax.set(xticks=[], yticks=[], xlabel="time")
+axes[0].set_ylabel("pitch")
+plots.show(
+    fig,
+    "Seven spectrograms: lines that rise, fall, go up and down or tremble, broken lines, parallel lines, stripes.",
+)
+
+# %% [markdown]
+r"""
+You can listen to them: `from IPython.display import Audio; Audio(test_waves[0], rate=RATE)` in a cell of your own.
+
+Two neighbouring frames make one token, so a second of sound is 30 tokens of 80 numbers.
+"""
+
+
+# %%
+def sound_tokens(waves):
+    """(B, 8000) -> (B, 30, 80); the mean is taken away, so that loudness says nothing."""
+    x = log_mel(waves, window, HOP, filters)  # (B, 61, 40)
+    x = x - x.mean((1, 2), keepdim=True)
+    return x[:, :60].reshape(len(x), 30, 80)
+
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+ear = SequenceClassifier(80, 30, len(SOUNDS))
+train(ear, sound_tokens(waves), kinds, steps=450)
+heard = predict(ear, sound_tokens(test_waves))
+accuracy = report("sounds", heard == test_kinds, 1 / 7)
+assert accuracy > 0.9
+
+# %% [markdown]
+r"""
+And without positions? A rising tone and a falling tone are made of the same slices. **Predict** which kinds will be confused, and whether *rising* against *falling* drops to a coin toss.
+"""
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+deaf = SequenceClassifier(80, 30, len(SOUNDS))
+deaf.position.requires_grad_(False).zero_()
+train(deaf, sound_tokens(waves), kinds, steps=450)
+heard = predict(deaf, sound_tokens(test_waves))
+without = report("sounds, no positions", heard == test_kinds, 1 / 7)
+for i, kind in enumerate(SOUNDS):
+    print(f"   {kind:<12}{(heard[test_kinds == i] == i).float().mean():.0%}")
+assert without < accuracy - 0.05
+
+# %% [markdown]
+r"""
+The first three suffer, the others hardly. And no coin toss: each token holds *two* frames, and from the first to the second the pitch goes up or down. **A token keeps the order inside it**; positions only say how the tokens stand to one another. (An honest word about what we left out: we first had a major and a minor chord as two kinds. The model could not tell them apart, and neither could one with longer frames. Low in the mel scale a band is wider than a half-tone: the cut had thrown away what the question asked for.)
+
+## 5 A video is a row of boxes
+
+A video has one more axis. One could cut every frame into patches, but neighbouring frames are nearly the same. ViViT (Arnab et al., 2021, §3.2) cuts little boxes, `depth` frames × `size` × `size` pixels, called **tubelets**.
+
+### Exercise 14.4 · `tubelets` ★★ · 10 minutes
+
+- `video`: `(B, C, F, H, W)`; `depth`, `size`: frames and pixels of a tubelet; F, H and W are multiples
+- returns `(B, N, C * depth * size * size)`: first all boxes of the first `depth` frames, row by row, and so on; within a box channel, frame, row, column
+
+By hand: 8 frames of 16 × 16 with depth 2 and size 4 make 4 · 4 · 4 = 64 boxes of 32 numbers.
+"""
+
+
+# %% tags=["answer"]
+def tubelets(video, depth, size):
+    """Cut videos into boxes: (B, C, F, H, W) -> (B, N, C * depth * size * size)."""
+    ### BEGIN SOLUTION
+    B, C, n_frames, H, W = video.shape
+    x = video.reshape(B, C, n_frames // depth, depth, H // size, size, W // size, size)
+    x = x.permute(0, 2, 4, 6, 1, 3, 5, 7)  # (B, time, row, column, C, depth, size, size)
+    return x.reshape(B, -1, C * depth * size * size)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+tubelets = checks.tubelets(tubelets)
+
+# %% [markdown]
+r"""
+Our films: a digit that moves one pixel a frame, in one of eight directions, and comes back on the other side. No single frame tells the direction.
+"""
+
+# %%
+STEPS = [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]  # rows, columns
+
+
+def make_videos(images, n, seed):
+    """Films (B, 1, 8, 16, 16) and their directions (B,)."""
+    lots = np.random.default_rng(seed)
+    directions, films = torch.arange(n) % 8, []
+    for direction in directions:
+        canvas = F.pad(images[lots.integers(len(images))], (4, 4, 4, 4), value=-1)  # (1, 16, 16)
+        y, x = lots.integers(16, size=2)
+        dy, dx = STEPS[direction]
+        films.append(
+            torch.stack([canvas.roll((y + k * dy, x + k * dx), (1, 2)) for k in range(8)], 1)
+        )
+    return torch.stack(films), directions
+
+
+films, directions = make_videos(images[training], 6000, seed=3)
+test_films, test_directions = make_videos(images[test], 800, seed=4)
+
+# %%
+fig, axes = plots.figure(8, rows=2, height=2.2)
+for row, film in zip(axes, test_films[[1, 4]], strict=True):
+    for ax, frame in zip(row, film[0], strict=True):
+        ax.imshow(frame, cmap="Greys")
+        ax.set(xticks=[], yticks=[])
+plots.show(fig, "Two films of eight frames: one digit moves down to the right, one to the left.")
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+watcher = SequenceClassifier(32, 64, 8)
+train(watcher, tubelets(films, 2, 4), directions, steps=250)
+seen = predict(watcher, tubelets(test_films, 2, 4))
+accuracy = report("moving digits", seen == test_directions, 1 / 8)
+assert accuracy > 0.95
+
+# %% [markdown]
+r"""
+Now the control. Shuffle the frames of every film, in training and in the test. The pictures are the same; their **order is lost**. **Predict:** chance (12.5%), or more? (Up and down look alike when time is shuffled. But up and left?)
+"""
+
+
+# %%
+def shuffled(films):
+    """The frames of each film in an order of its own."""
+    order = torch.rand(len(films), 8).argsort(1)  # (B, 8)
+    return films[torch.arange(len(films))[:, None], 0, order][:, None]
+
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+confused = SequenceClassifier(32, 64, 8)
+train(confused, tubelets(shuffled(films), 2, 4), directions, steps=250)
+seen = predict(confused, tubelets(shuffled(test_films), 2, 4))
+lost = report("moving digits, frames shuffled", seen == test_directions, 1 / 8)
+assert 0.125 < lost < 0.55
+
+# %% [markdown]
+r"""
+More than chance, and never above one half: the *line* along which a digit moves can be found without order, the sense of the motion cannot.
+
+## 6 Code is a row of tokens
+
+Text needs no cutting into patches, it needs a tokenizer (lesson 6). Code has one already: Python's own. It knows that `!=` is one sign, that a string is one thing, and where a block begins and ends.
+
+### Exercise 14.5 · `code_tokens` ★★ · 10 minutes
+
+Use `tokenize.generate_tokens(io.StringIO(source).readline)`. Each token has a `type` and a `string`.
+
+- names, keywords and signs: their `string`
+- `tokenize.NUMBER` → `"<number>"`, `STRING` → `"<string>"`, `INDENT` → `"<indent>"`, `DEDENT` → `"<dedent>"`, `NEWLINE` → `"<newline>"`
+- left out: `COMMENT`, `NL` (an empty line, or one that only goes on), `ENDMARKER`
+- returns a list of strings
+
+By hand: `"x = 3  # three\n"` gives `["x", "=", "<number>", "<newline>"]`.
+"""
+
+
+# %% tags=["answer"]
+def code_tokens(source):
+    """Python source as a list of tokens, without comments; literals by their kind."""
+    ### BEGIN SOLUTION
+    kinds = {
+        tokenize.NUMBER: "<number>", tokenize.STRING: "<string>", tokenize.INDENT: "<indent>",
+        tokenize.DEDENT: "<dedent>", tokenize.NEWLINE: "<newline>",
+    }  # fmt: skip
+    left_out = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return [kinds.get(t.type, t.string) for t in tokens if t.type not in left_out]
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+code_tokens = checks.code_tokens(code_tokens)
+
+# %% [markdown]
+r"""
+The question: **which library wrote this function?** The functions are on your disk. Names of functions, decorators and documentation are taken away. And the split is by *file*: functions of one file resemble one another (lesson 15 shows what happens if one does not care).
+"""
+
+# %%
+LIBRARIES = ["numpy", "scipy", "matplotlib", "sklearn", "torch", "transformers"]
+
+
+def source_files(library, n=50):
+    """About n files without tests, evenly spread over the sorted paths."""
+    root = next(Path(p) / library for p in sys.path if (Path(p) / library / "__init__.py").exists())
+    files = sorted(f for f in root.rglob("*.py") if "test" not in str(f.relative_to(root)))
+    return files[:: max(1, len(files) // n)][:n]
+
+
+def functions_in(path):
+    """Source of each function of 5 to 40 lines, its name, decorators and documentation removed."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            node.name, node.decorator_list = "f", []
+            if ast.get_docstring(node):
+                node.body = node.body[1:] or [ast.Pass()]
+            text = ast.unparse(node)
+            if 5 <= text.count("\n") + 1 <= 40:
+                yield text
+
+
+# %%
+rows = {}  # tokens -> (library, is it for the test): each function once
+for label, library in enumerate(LIBRARIES):
+    found = {}
+    for number, path in enumerate(source_files(library)):
+        for text in functions_in(path):
+            found.setdefault(tuple(code_tokens(text)), (label, number % 4 == 3))
+    rows |= dict(list(found.items())[:: max(1, len(found) // 450)])  # about 450 of each
+functions = list(rows)
+library = torch.tensor([label for label, _ in rows.values()])
+is_test = torch.tensor([kept for _, kept in rows.values()])
+print(" ".join(functions[0][:40]))
+
+
+# %%
+def to_ids(functions, T=64, vocab_size=1500):
+    """Token numbers (B, T): 0 is padding, 1 unknown, then the commonest tokens of training."""
+    training = [tokens for tokens, kept in zip(functions, is_test, strict=True) if not kept]
+    counts = Counter(token for tokens in training for token in tokens)
+    vocab = {token: i + 2 for i, (token, _) in enumerate(counts.most_common(vocab_size - 2))}
+    rows = [[vocab.get(token, 1) for token in tokens[:T]] for tokens in functions]
+    return torch.tensor([row + [0] * (T - len(row)) for row in rows])
+
+
+ids = to_ids(functions)
+share = library[is_test].bincount().max().item() / is_test.sum().item()  # the commonest library
+
+# %% [markdown]
+r"""
+Words have no numbers inside, only a row in a table. So in place of the linear layer stands an `nn.Embedding`; nothing else changes. Beside it we set the oldest method there is, counting words, with a linear classifier on top. **Predict** who wins.
+"""
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+reader = SequenceClassifier(1, 64, len(LIBRARIES))
+reader.embed = nn.Embedding(1500, 64)
+train(reader, ids[~is_test], library[~is_test], steps=250)
+accuracy = report("code", predict(reader, ids[is_test]) == library[is_test], share)
+counts = F.one_hot(ids, 1500).sum(1).float().log1p()  # (B, 1500), how often each word occurs
+counter = LogisticRegression(C=0.3, max_iter=500).fit(counts[~is_test], library[~is_test])
+guess = torch.tensor(counter.predict(counts[is_test]))
+report("code, words counted", guess == library[is_test], share)
+assert accuracy > share + 0.2
+
+# %% [markdown]
+r"""
+It is a tie, or the counting wins. Sobering, and worth knowing: for this question the *vocabulary* says nearly everything (`np.`, `self.`, `nn.`), the order nearly nothing, and two thousand functions are too few to learn what order has to say. A Transformer is not the answer to every question. Where order is the question, as in the films, counting has no chance.
+
+## 7 All in one picture
+"""
+
+# %%
+fig, ax = plots.figure(height=3.2)
+for place, (_, p, low, high, chance) in enumerate(results):
+    ax.plot([low, high], [place, place], color=plots.BLUE, linewidth=3)
+    ax.plot(p, place, "o", color=plots.BLUE)
+    ax.plot(chance, place, "|", color=plots.RED, markersize=12, markeredgewidth=2)
+ax.set(yticks=range(len(results)), yticklabels=[r[0] for r in results], xlim=(0, 1))
+ax.set(xlabel="accuracy on the test, with 95% interval; red: guessing")
+ax.invert_yaxis()
+plots.show(
+    fig,
+    "Eight accuracies with intervals and chance: digits, sounds and films above 90%, their controls lower, code near two thirds.",
+)
+
+# %% [markdown]
+r"""
+The intervals say how far 450 or 800 test questions can be trusted. They say nothing of the luck of one training run, and nothing of a test that is easier than the world: our writers of digits are in both halves, and our sounds come from one recipe.
+
+## Summary
+
+1. A Transformer reads sequences of vectors. Cutting a thing into them is the only part that is about the thing.
+2. `patchify` and `tubelets` are reshape, permute, reshape; a linear layer on patches is a convolution whose stride is its size.
+3. A log-mel spectrogram is frames, window, Fourier, square, mel filters, logarithm.
+4. The class token gathers the answer. Where it looks can mean something; test it before you believe it.
+5. What the cut throws away (order of frames, half-tones within a band) no model gets back; what it keeps inside a token needs no positions. And sometimes counting words does as well.
+
+**Next:** so far each modality had a model of its own. Lesson 15 puts two of them into one space.
+
+## Further reading
+
+- Dosovitskiy et al., 2021, "An image is worth 16x16 words": §3.1 and Figure 1; §4.3 on how much data a ViT needs.
+- Gong, Chung and Glass, 2021, "AST: Audio spectrogram transformer": §2.1, patches of a spectrogram.
+- Arnab et al., 2021, "ViViT: A video vision transformer": §3.2, tubelets.
+- Radford et al., 2023, "Robust speech recognition via large-scale weak supervision" (Whisper): §2.2.
+"""
+
+# %% tags=["nbval-ignore-output"]
+checks.progress()
