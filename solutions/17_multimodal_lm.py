@@ -78,7 +78,7 @@ TWO_THINGS = (
     "black ball, silver hat\nWhat color is the hat? silver\nWhat color is the ball? black\n\n"
     "golden chair, white cup\nWhat color is the chair? golden\nWhat color is the cup? white\n\n"
 )
-things = [("red", "bell"), ("yellow", "clock"), ("blue", "heart"), ("green", "book")]
+things = [("red", "bell"), ("yellow", "clock"), ("blue", "heart")]
 right = {"first": 0, "second": 0}
 for a, first in things:
     for b, second in things:
@@ -86,8 +86,8 @@ for a, first in things:
             prompt = f"{TWO_THINGS}{a} {first}, {b} {second}\nWhat color is the "
             right["first"] += write(f"{prompt}{first}?", 1) == a
             right["second"] += write(f"{prompt}{second}?", 1) == b
-print("right of 12:", right)
-assert right["first"] >= 10 and right["second"] <= 4
+print("right of 6:", right)
+assert right["first"] >= 5 and right["second"] <= 2
 
 # %% [markdown]
 r"""
@@ -97,7 +97,7 @@ So: one kind of thing in a picture, in one colour, one to four times. Three word
 
 ## 2 Pictures
 
-Thirty-two things, drawn from the outlines of Material Design Icons, eight colours, four numbers: 1,024 combinations. Place, size and order are drawn by lot, so hardly ever are two pictures the same. And 200 combinations are **held out**: the eye will see pink things, and snakes, and fours, but never four pink snakes, if that is one of the 200.
+Twenty-four things, drawn from the outlines of Material Design Icons, eight colours, four numbers: 768 combinations. Place, size and order are drawn by lot, so hardly ever are two pictures the same. And 150 combinations are **held out**: the eye will see pink things, and snakes, and fours, but never four pink snakes, if that is one of the 150.
 """
 
 # %%
@@ -106,9 +106,9 @@ COLOURS = {
     "red": (220, 30, 30), "orange": (250, 140, 0), "yellow": (240, 220, 30), "green": (30, 150, 50),
     "blue": (40, 80, 220), "purple": (130, 50, 170), "pink": (255, 150, 190), "brown": (130, 80, 40),
 }  # fmt: skip
-ANIMALS = "dog cat fish bird owl duck elephant rabbit turtle horse snake bee".split()
-VEHICLES = "car bus train rocket bicycle tractor helicopter submarine".split()
-OTHERS = "tree flower cactus mushroom pizza apple carrot cake corn piano hammer shovel".split()
+ANIMALS = "dog cat fish owl duck elephant rabbit turtle snake bee".split()
+VEHICLES = "car bus rocket bicycle tractor helicopter".split()
+OTHERS = "tree flower cactus mushroom pizza apple carrot piano".split()
 THINGS = ANIMALS + VEHICLES + OTHERS
 WORDS = NUMBERS + list(COLOURS) + THINGS
 ICONS = {thing: [data.icon(thing, size) for size in (14, 16, 18)] for thing in THINGS}
@@ -137,14 +137,14 @@ def draw_all(combinations, lots):
 # %%
 combinations = [(n, c, t) for n in NUMBERS for c in COLOURS for t in THINGS]
 order = np.random.default_rng(17).permutation(len(combinations))
-held_out = [combinations[i] for i in order[:200]]
-training = [combinations[i] for i in order[200:]]
+held_out = [combinations[i] for i in order[:150]]
+training = [combinations[i] for i in order[150:]]
 print(len(training), "combinations in training,", len(held_out), "held out")
 
 
 def gallery(pictures, titles, alt, columns=5):
     fig, axes = plots.figure(
-        columns, rows=len(pictures) // columns, height=1.9 * len(pictures) / columns
+        columns, len(pictures) * 1.9 / columns, len(pictures) // columns, squeeze=False
     )
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
         ax.imshow(picture.permute(1, 2, 0))
@@ -174,7 +174,7 @@ class Encoder(nn.Module):
         layers, widths = [], [3, 32, 64, d_vision]
         for d_in, d_out in zip(widths, widths[1:], strict=False):  # 40 -> 20 -> 10 -> 5
             layers += [
-                nn.Conv2d(d_in, d_out, 4, stride=2, padding=1),
+                nn.Conv2d(d_in, d_out, 3, stride=2, padding=1),
                 nn.BatchNorm2d(d_out),
                 nn.ReLU(),
             ]
@@ -337,7 +337,7 @@ def targets_of(combinations):
     return torch.tensor([[WORDS.index(word) for word in c] for c in combinations])  # (B, 3)
 
 
-def train_eye(seed, steps=320, batch=64):
+def train_eye(seed, steps=300, batch=64):
     """A new encoder and projector, trained on pictures that are drawn as they are needed."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
@@ -364,26 +364,26 @@ print(f"trained in {seconds:.0f} seconds")
 
 # %% [markdown]
 r"""
-One detail. The loss looks at directions only, so it leaves the soft tokens any length. Real word embeddings have a length of about 3, and we give the soft tokens the same.
+Has it learned anything? For 36 pictures of held-out combinations, which is the word nearest to each soft token: not among our few caption words, but among *all 49,152 tokens* that the language model knows?
 """
 
-
 # %%
-@torch.no_grad()
-def see(eye, pictures):
-    """Soft tokens of the usual length of a word embedding: (B, 3, d_model)."""
-    length = table.norm(dim=-1).mean()
-    return F.normalize(eye(pictures), dim=-1) * length
-
-
-pictures = draw_all(held_out[:60], np.random.default_rng(2))  # (60, 3, 40, 40)
-soft = see(eye, pictures)
-cosines = F.normalize(soft, dim=-1) @ F.normalize(caption_words, dim=-1).T  # (60, 3, V)
-found = cosines.argmax(-1) == targets_of(held_out[:60])
-print("nearest of the 52 words is the right one:", found.float().mean().item() > 0.9)
+pictures = draw_all(held_out[:36], np.random.default_rng(2))  # (36, 3, 40, 40)
+with torch.no_grad():
+    raw = eye(pictures)  # (36, 3, d_model)
+cosines = F.normalize(raw, dim=-1) @ F.normalize(table, dim=-1).T  # (36, 3, vocab_size)
+nearest = cosines.argmax(-1)  # (36, 3)
+for i in range(3):
+    print(" ".join(held_out[i]), "->", tokenizer.convert_ids_to_tokens(nearest[i].tolist()))
+true_ids = caption_ids[targets_of(held_out[:36]), 0]  # (36, 3)
+share = (nearest == true_ids).float().mean().item()
+print("more than 9 in 10 are the right word:", share > 0.9)
+assert share > 0.9
 
 # %% [markdown]
 r"""
+Out of 49,152. (The Ġ stands for a space.) The eye works.
+
 ## 6 It sees
 
 Everything is ready but the last step. Let the language model write after spliced embeddings.
@@ -428,13 +428,56 @@ def tell(prompt, soft_tokens, max_new_tokens=7):
     return [text.strip().split("\n")[0] for text in texts]
 
 
-captions = tell(caption_prompt(3 * IMAGE), soft)
-gallery(pictures[:15], captions[:15],
-        "Fifteen pictures never seen in training, and above each the caption that SmolLM2 wrote.")  # fmt: skip
+length = table.norm(dim=-1).mean()  # real word embeddings are about this long
+first_try = tell(caption_prompt(3 * IMAGE), length * F.normalize(raw[:12], dim=-1))
 
 # %% [markdown]
 r"""
-Take a moment. These combinations were never shown. The language model was never trained on a picture, and it wrote these lines, plurals and all, from three vectors that your projector made. You know every line of the way from the pixels to the words.
+Each soft token is nearest to the right word. So the captions should be right. **Predict:** how many of 12?
+"""
+
+# %%
+for caption, combination in list(zip(first_try, held_out, strict=False))[:6]:
+    print(f"{' '.join(combination):<24}{caption}")
+
+# %% [markdown]
+r"""
+Black and white, chairs and lamps! Now and then a number or a colour comes through, but mostly it copies the examples of its prompt and hardly sees our pictures. We were stuck here for a while. Look at *how near* the nearest word is:
+"""
+
+# %%
+own = cosines.gather(-1, true_ids[..., None])[..., 0]  # (36, 3)
+print("mean cosine with the right word: between 0.3 and 0.8:", 0.3 < own.mean().item() < 0.8)
+
+# %% [markdown]
+r"""
+The cross-entropy asked for the right word to be the *nearest*, and the eye did just that. It never asked for it to be *near*. A vector that has a cosine of 0.5 with its word and less with all others satisfies the loss, and to the language model, which has only ever met the words themselves, it is a stranger.
+
+What would bring it near? A last attention. Let each soft token be a query, let the caption words be keys *and* values: it becomes a weighted mean of real word embeddings, and where the eye is sure, that is the word itself. It is the same softmax that the loss has trained, with the same scale.
+"""
+
+
+# %%
+@torch.no_grad()
+def see(eye, pictures):
+    """Soft tokens, each a weighted mean of caption words: (B, 3, 40, 40) -> (B, 3, d_model)."""
+    soft_tokens = F.normalize(eye(pictures), dim=-1)
+    scores = 20 * soft_tokens @ F.normalize(caption_words, dim=-1).T  # (B, 3, V)
+    return scores.softmax(-1) @ caption_words
+
+
+soft = see(eye, pictures)  # (36, 3, d_model)
+captions = tell(caption_prompt(3 * IMAGE), soft)
+
+# %%
+gallery(
+    pictures[:15], captions[:15],
+    "Fifteen pictures never seen in training, and above each the caption that SmolLM2 wrote.",
+)  # fmt: skip
+
+# %% [markdown]
+r"""
+Take a moment. These combinations were never shown. The language model was never trained on a picture, and it wrote these lines from three vectors that your projector made. You know every line of the way from the pixels to the words.
 
 ## 7 Does it look?
 
@@ -478,7 +521,7 @@ r"""
 """
 
 # %% tags=["nbval-ignore-output"]
-asked = held_out[:60]
+asked = held_out[:36]
 results = [controls(eye, captions, asked)]
 for seed in (1, 2):
     other = train_eye(seed)
@@ -508,3 +551,259 @@ ax.set(
 )
 ax.invert_yaxis()
 plots.show(fig, "With the picture nearly all captions are right; with every control almost none.")
+
+# %% [markdown]
+r"""
+So it looks. Not one of the controls gets anywhere near; and the wrong captions that are left are nearly all a wrong *thing*, one shape taken for another, never a wrong number of words.
+
+## 8 Ask it something
+
+The eye was trained on captions only, three words a picture. It has never been asked a question. But the language model can answer questions about *words*, if one shows it how; and pictures now are words. For each kind of question two or three examples, always the same, and the picture last.
+
+The last kind is special: **"Is it an animal or a machine?"** Nobody told the eye that a rabbit is an animal. If the answer is right, it comes from what the language model has *read*. For comparison, the same questions with the true words in place of the picture: what the reader can do at best.
+
+**Predict:** for which kinds will the picture do as well as the words?
+"""
+
+# %%
+SHOWN = {
+    "What color is it?": [("two black chair", "black"), ("one white lamp", "white")],
+    "How many are there?": [("two black chair", "two"), ("five silver lamp", "five"), ("three golden spoon", "three")],
+    "What is it?": [("two black chair", "chair"), ("one white lamp", "lamp")],
+    "Is it an animal or a machine?": [("two black lion", "animal"), ("one silver printer", "machine"),
+                                      ("three white ship", "machine"), ("four black monkey", "animal")],
+}  # fmt: skip
+
+
+def question_prompt(question, picture):
+    shown = [f"Picture: {words}\n{question} {answer}\n\n" for words, answer in SHOWN[question]]
+    return "".join(shown) + f"Picture:{picture}\n{question}"
+
+
+def truth(question, combination):
+    number, colour, thing = combination
+    kind = "animal" if thing in ANIMALS else "machine"
+    return dict(zip(SHOWN, (colour, number, thing, kind), strict=True))[question]
+
+
+# %% tags=["nbval-ignore-output"]
+lively = [i for i in range(36) if held_out[i][2] in ANIMALS + VEHICLES][:10]
+asked, true_words = [held_out[i] for i in lively], table[true_ids[lively]]  # (10, 3, d_model)
+by_question = {}
+for question in SHOWN:
+    prompt = question_prompt(question, 3 * IMAGE)
+    right = np.array([truth(question, c) for c in asked])
+    given = {
+        "picture": np.array(tell(prompt, soft[lively], 1)),
+        "words": np.array(tell(prompt, true_words, 1)),
+    }
+    given["shuffled"] = np.roll(given["picture"], 1)
+    by_question[question] = {k: (v == right).mean() for k, v in given.items()}
+    print(f"{question:<32}" + "   ".join(f"{k} {v:.0%}" for k, v in by_question[question].items()))
+assert all(v["picture"] > v["words"] - 0.25 for v in by_question.values())
+
+# %% [markdown]
+r"""
+Colour, number and thing come nearly as well from the picture as from the words. And the animal: where the reader is right about the word, it is right about the picture too. That is what a language model brings along. (Ten questions of each kind are few: one more or less is 10 points.)
+
+And now a conversation. One example of how we talk, then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
+"""
+
+# %%
+EXAMPLE = (
+    "Picture: two black chair\nQ: What do you see? A: two black chairs\nQ: How many are there? A: two\n"
+    "Q: What color are they? A: black\n\nPicture: one white lamp\nQ: What do you see? A: one white lamp\n"
+    "Q: What color is it? A: white\nQ: How many are there? A: one\n\n"
+)
+
+
+def talk(picture, questions):
+    """A short conversation about one picture (3, 40, 40)."""
+    soft_tokens, prompt = see(eye, picture[None]), EXAMPLE + f"Picture:{3 * IMAGE}"
+    for question in questions:
+        prompt += f"\nQ: {question} A:"
+        answer = tell(prompt, soft_tokens, 6)[0]
+        prompt += " " + answer
+        print(f"   {question:<26}{answer}")
+
+
+# %% tags=["nbval-ignore-output"]
+gallery(pictures[:1], [""], "The picture that the conversation is about.", columns=1)
+talk(pictures[0], ["What do you see?", "How many are there?", "What color is it?", "What is it?"])
+
+# %% [markdown]
+r"""
+Ask your own. Ask about something that is not in the picture ("Is it a cat?"), and remember section 1: what this small reader cannot do with words, it cannot do with pictures.
+
+## 9 The long way: through the language model
+
+Real LLaVA has no table of 36 words to land on. It lets the language model read the soft tokens and write the caption, and follows the loss of that back, through 30 frozen layers, into the projector. Two pieces are needed.
+
+**Which tokens count?** The sequence is prompt, picture, caption, padding. Only the caption is to be learned. Everything else gets the label -100, which PyTorch's cross-entropy leaves out. Hugging Face's models shift the labels by themselves (lesson 6), so here nothing is shifted.
+
+### Exercise 17.5 · `caption_labels` ★★ · 8 minutes
+
+- `input_ids`: `(B, T)`; `attention_mask`: `(B, T)`, 1 for real tokens, 0 for padding, which is on the right
+- `answer_starts`: `(B,)`, where the answer begins in each row
+- returns labels `(B, T)`: a copy of `input_ids` with -100 before the answer and on the padding
+- beware: in SmolLM2 the padding and the end of the answer are the *same* token, number 2. The end of the answer counts, the padding does not; the mask knows
+
+By hand: ids `[7, 8, 4, 2, 2]`, mask `[1, 1, 1, 1, 0]`, answer from 2: labels `[-100, -100, 4, 2, -100]`.
+"""
+
+
+# %% tags=["answer"]
+def caption_labels(input_ids, attention_mask, answer_starts):
+    """Labels for the answer only: (B, T), (B, T), (B,) -> (B, T)."""
+    ### BEGIN SOLUTION
+    places = torch.arange(input_ids.shape[1])  # (T,)
+    before = places < answer_starts[:, None]  # (B, T)
+    return input_ids.masked_fill(before | (attention_mask == 0), -100)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+caption_labels = checks.caption_labels(caption_labels)
+
+# %% [markdown]
+r"""
+**What must not learn?** The language model. Its parameters get no gradients, and it goes into evaluation mode. But the gradient must still flow *through* it, so `torch.no_grad()` would be wrong.
+
+### Exercise 17.6 · `freeze` ★ · 4 minutes
+
+- `model`: any module, with others inside
+- afterwards no parameter of it, however deep, requires a gradient, and it is in evaluation mode
+- returns the model itself
+
+By hand: for `nn.Sequential(nn.Linear(2, 2), nn.Dropout())`, both parameters stop learning and the dropout stops dropping.
+"""
+
+
+# %% tags=["answer"]
+def freeze(model):
+    """Stop all learning in a model, and return it."""
+    ### BEGIN SOLUTION
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    return model.eval()
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+freeze = checks.freeze(freeze)
+
+# %%
+lm = freeze(lm)
+
+
+def lm_loss(soft_tokens, combinations):
+    """What the language model loses on the true captions after these soft tokens: a scalar."""
+    prompt = tokenizer(f"Picture:{3 * IMAGE}\nCaption:").input_ids
+    texts = [prompt + tokenizer(f" {' '.join(c)}").input_ids + [2] for c in combinations]
+    length = max(len(text) for text in texts)
+    ids = torch.tensor([text + [2] * (length - len(text)) for text in texts])  # (B, T)
+    mask = torch.tensor([[1] * len(text) + [0] * (length - len(text)) for text in texts])
+    labels = caption_labels(ids, mask, torch.full((len(ids),), len(prompt)))
+    x = splice_embeddings(ids, table, soft_tokens, image_id)
+    return lm(inputs_embeds=x, attention_mask=mask, labels=labels).loss
+
+
+# %% [markdown]
+r"""
+First use it to measure. How surprised is the language model by the true captions, with the right picture, a shuffled one, a blank one?
+"""
+
+# %% tags=["nbval-ignore-output"]
+with torch.no_grad():
+    blank = see(eye, torch.ones(1, 3, 40, 40)).expand(20, -1, -1)
+    for name, vectors in (
+        ("the picture", soft[:20]),
+        ("shuffled", soft[:20].roll(1, 0)),
+        ("blank", blank),
+    ):
+        print(f"{name:<14}loss {lm_loss(vectors, held_out[:20]).item():.2f}")
+
+# %% [markdown]
+r"""
+Now train that way: a *new* projector, in front of the eye's encoder as it is, for a few steps. **Predict:** how long does one step of eight pictures take, compared with those of section 5?
+"""
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+fresh = Projector(128, table.shape[1])
+optimizer = torch.optim.AdamW(fresh.parameters(), lr=2e-3)
+lots, start, long_way = np.random.default_rng(0), time.perf_counter(), []
+for _ in tqdm(range(6)):
+    chosen = [training[i] for i in lots.integers(len(training), size=8)]
+    with torch.no_grad():
+        features = eye[0](draw_all(chosen, lots))  # (8, 3, 128)
+    loss = lm_loss(fresh(features), chosen)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    long_way.append(loss.item())
+print("loss", " ".join(f"{loss:.1f}" for loss in long_way))
+print(f"{(time.perf_counter() - start) / 6:.1f} seconds a step")
+assert all(p.grad is None for p in lm.parameters()) and fresh.linear_1.weight.grad is not None
+
+# %%
+with torch.no_grad():
+    vectors = length * F.normalize(fresh(eye[0](pictures[:8])), dim=-1)
+    said = tell(caption_prompt(3 * IMAGE), vectors)
+print(
+    "right after six steps through the language model:",
+    int(score(said, held_out[:12]) * 12),
+    "of 12",
+)
+
+# %% [markdown]
+r"""
+The loss falls. What it learns first is what every caption has in common (a number comes first, then a colour), and that needs no picture. The picture comes later, and at this price per step later is far away. With a graphics card and some hundred thousand pictures, this is the way to go, since it asks for no list of words. On a laptop, landing on words is the better bargain.
+
+## 10 What did not work
+
+- **Several things in one picture.** The eye could have done it; the reader could not (section 1).
+- **Nearest, not near.** Soft tokens whose nearest word was right in nearly all cases, and captions about black chairs (section 6).
+- **Training through the language model** (section 9): a hundred times slower a step, and a hundred steps ended at chance in our trials.
+- **Yes or no.** To "Is it a dog?" SmolLM2 says no, to words and pictures alike.
+- **Another wording.** `caption_prompt` with one example in place of two brought many captions down. A prompt is a piece of the model; measure it like one.
+
+## 11 Your turn: a capstone
+
+Take one of these, or one of your own. A good one takes a day.
+
+| project | start from | it is done when |
+| --- | --- | --- |
+| **An ear instead of an eye.** SmolLM2 describes sounds. | the sounds and `log_mel` of lesson 14; words for kind, pitch (low, high), length | captions right on sounds made with other seeds, silence and shuffled controls, three seeds |
+| **An eye for code.** A function goes in, three words come out: what it reads, does, returns. | the tower and pairs of lesson 15; choose 40 verbs and nouns from docstrings | recall of the true words on files never seen, against the most common words |
+| **Another fusion.** No soft tokens: gated cross-attention in two layers of SmolLM2. | lesson 16; hooks on `lm.model.layers` | with gates 0 the logits are the same to the last bit; loss below that of the blank picture |
+| **More words.** A thousand icons, names of several tokens. | lesson 15's families; soft tokens per name | captions right on families held out; a list of what it confuses |
+| **Handwriting.** Three digits in a row, read aloud by SmolLM2. | scikit-learn's digits, split by image | right triples, with all controls |
+
+How would we mark it? Four questions, a point each:
+
+1. **Does it work on what it has not seen?** The split is stated, and nothing leaks across it.
+2. **Does it look?** Blank, shuffled and absent input are measured, with intervals or seeds.
+3. **What is the ceiling?** The same with true words in place of the soft tokens.
+4. **What failed?** At least two things that did not work, with numbers.
+
+## Summary
+
+1. Encoder, projector, frozen language model: a picture becomes soft tokens in the prompt, and `inputs_embeds` with real words gives what `input_ids` gives.
+2. Ask first what the language model can do with words. No eye will do better.
+3. Soft tokens that land on word embeddings can be trained without the language model, in seconds. They have to be near to the words, not only nearest.
+4. Controls (blank, shuffled, nothing) and several seeds prove that it looks.
+5. Training through the language model counts the answer only (-100 elsewhere), freezes the model, and lets the gradient through.
+
+You began with one formula. Now a model that can read sees pictures, and you know every line between the pixels and the words. That is the end of this course, and not a bad place to start from.
+
+## Further reading
+
+- Liu et al., 2023, "Visual instruction tuning" (LLaVA): §4; and 2024, "Improved baselines with visual instruction tuning": §3, the two-layer projector.
+- Tsimpoukelli et al., 2021, "Multimodal few-shot learning with frozen language models": §3, pictures as prompts of a frozen model.
+- Li et al., 2023, "BLIP-2": §3, learned queries between a frozen eye and a frozen reader.
+- Alayrac et al., 2022, "Flamingo": §2, resampler and gates.
+"""
+
+# %% tags=["nbval-ignore-output"]
+checks.progress()
