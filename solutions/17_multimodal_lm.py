@@ -752,8 +752,8 @@ with torch.no_grad():
     said = tell(caption_prompt(3 * IMAGE), vectors)
 print(
     "right after six steps through the language model:",
-    int(score(said, held_out[:12]) * 12),
-    "of 12",
+    int(score(said, held_out[:8]) * 8),
+    "of 8",
 )
 
 # %% [markdown]
