@@ -337,6 +337,9 @@ def targets_of(combinations):
     return torch.tensor([[WORDS.index(word) for word in c] for c in combinations])  # (B, 3)
 
 
+# %%
+
+
 def train_eye(seed, steps=300, batch=64):
     """A new encoder and projector, trained on pictures that are drawn as they are needed."""
     torch.manual_seed(seed)

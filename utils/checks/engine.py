@@ -425,7 +425,7 @@ def _is_data(value: Any) -> bool:
         value = list(value.values())
     if isinstance(value, list | tuple):
         return all(_is_data(item) for item in value)
-    return as_array(value) is not None or isinstance(value, str)
+    return as_array(value) is not None or isinstance(value, str | set)
 
 
 def _size(case: Case) -> int:

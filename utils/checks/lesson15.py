@@ -423,6 +423,11 @@ family = Exercise(
         _family_case("lightbulb-group", "off", "outline"),
         _family_case("home", "off"),
         _family_case("bell-plus", "minus", "plus"),
+        _family_case("many-to-many", "many"),
+        _family_case("off-road-off", "off"),
+        _family_case("print-offset", "off"),
+        _family_case("under-line", "off", "outline"),
+        _family_case("picture-in-picture-off", "off"),
     ],
     mistakes=[
         Mistake(
