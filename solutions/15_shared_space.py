@@ -672,7 +672,7 @@ assert min(code_recalls) >= 10 * 10 / len(test)
 
 # %% [markdown]
 r"""
-Far above chance, and training has brought a good part of it. And yet the forty-year-old method, which learns nothing but how rare a word is, is at least as good! Be fair to both. A function's author uses the same words in its documentation and in its variables, which is a gift to counting; and 5,000 pairs are a hundredth of what such models are trained on (Husain et al., 2019). But had we compared with chance only, we would have called this a success of learning. **A control that is too easy is another way of fooling oneself.**
+Far above chance, and training has brought a good part of it. And yet the forty-year-old method, which learns nothing but how rare a word is, does as well! Be fair to both. A function's author uses the same words in its documentation and in its variables, which is a gift to counting; and 5,000 pairs are a hundredth of what such models are trained on (Husain et al., 2019). But had we compared with chance only, we would have called this a success of learning. **A control that is too easy is another way of fooling oneself.**
 
 Describe what you need, and look for it among all these functions (those of training included: a search engine may know its own library).
 """

@@ -104,6 +104,7 @@ def pair(scene, words):
         return "yes" if (shape, colour) in scene else "no"
 
 
+# %%
 def colour_of(scene, shape):
     found = where(scene, shape)
     return scene[found[0]][1] if len(found) == 1 else None
@@ -151,6 +152,7 @@ WORDS = [
 T = 6  # <cls> and at most five words
 
 
+# %%
 def to_ids(question):
     ids = [WORDS.index(word) for word in ["<cls>", *question.split()]]
     return ids + [0] * (T - len(ids))
@@ -508,6 +510,7 @@ def answers(model, data):
     return model(data["ids"], data["pictures"]).argmax(-1)  # (B,)
 
 
+# %%
 def accuracies(model, data):
     """Share of right answers for each kind of question, and for all: a list of 5."""
     right = (answers(model, data) == data["labels"]).float()

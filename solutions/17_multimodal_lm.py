@@ -31,10 +31,10 @@ print("word embeddings", tuple(table.shape))
 
 # %%
 fig, ax = plots.figure(height=1.9)
-steps = ["picture", "encoder", "projector", "+words of the prompt", "SmolLM2", "words"]
+steps = ["picture", "encoder", "projector", "put among\nthe words", "SmolLM2", "answer"]
 plots.stream(ax, "what this lesson builds; only encoder and projector learn", steps)
 plots.show(
-    fig, "From left to right: picture, encoder, projector, the prompt's words, SmolLM2, words."
+    fig, "From left to right: picture, encoder, projector, put among the words, SmolLM2, answer."
 )
 
 # %% [markdown]
@@ -148,7 +148,7 @@ def gallery(pictures, titles, alt, columns=5):
     )
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
         ax.imshow(picture.permute(1, 2, 0))
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=8)
         ax.set(xticks=[], yticks=[])
     plots.show(fig, alt)
 
@@ -609,22 +609,30 @@ assert all(v["picture"] > v["words"] - 0.25 for v in by_question.values())
 r"""
 Colour, number and thing come nearly as well from the picture as from the words. And the animal: where the reader is right about the word, it is right about the picture too. That is what a language model brings along. (Ten questions of each kind are few: one more or less is 10 points.)
 
-And now a conversation. One example of how we talk, then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
+And now a conversation. Two examples of how we talk, then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
 """
 
 # %%
-EXAMPLE = (
-    "Picture: two black chair\nQ: What do you see? A: two black chairs\nQ: How many are there? A: two\n"
-    "Q: What color are they? A: black\n\nPicture: one white lamp\nQ: What do you see? A: one white lamp\n"
-    "Q: What color is it? A: white\nQ: How many are there? A: one\n\n"
-)
+EXAMPLE = """Picture: two black chair
+What do you see? two black chairs
+How many are there? two
+What color are they? black
+What are they? chairs
+
+Picture: three white lamp
+What do you see? three white lamps
+How many are there? three
+What color are they? white
+What are they? lamps
+
+"""
 
 
 def talk(picture, questions):
     """A short conversation about one picture (3, 40, 40)."""
     soft_tokens, prompt = see(eye, picture[None]), EXAMPLE + f"Picture:{3 * IMAGE}"
     for question in questions:
-        prompt += f"\nQ: {question} A:"
+        prompt += f"\n{question}"
         answer = tell(prompt, soft_tokens, 6)[0]
         prompt += " " + answer
         print(f"   {question:<26}{answer}")
@@ -632,11 +640,14 @@ def talk(picture, questions):
 
 # %% tags=["nbval-ignore-output"]
 gallery(pictures[:1], [""], "The picture that the conversation is about.", columns=1)
-talk(pictures[0], ["What do you see?", "How many are there?", "What color is it?", "What is it?"])
+talk(
+    pictures[0],
+    ["What do you see?", "How many are there?", "What color are they?", "What are they?"],
+)
 
 # %% [markdown]
 r"""
-Ask your own. Ask about something that is not in the picture ("Is it a cat?"), and remember section 1: what this small reader cannot do with words, it cannot do with pictures.
+Every answer is read off the picture *and* off what has been said. Ask your own; ask in another order, or about something that is not in the picture ("Is it a cat?"), and it soon stumbles. Remember section 1: what this small reader cannot do with words, it cannot do with pictures.
 
 ## 9 The long way: through the language model
 

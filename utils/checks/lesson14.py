@@ -88,6 +88,12 @@ patchify = Exercise(
     ],
     mistakes=[
         Mistake(
+            "batch_of_one_squeezed",
+            "For a single image the batch is gone: is there a `squeeze()`? Keep the shape "
+            "`(B, N, C * size * size)`, also for B = 1.",
+            lambda images, size: _patchify(images, size).squeeze(),
+        ),
+        Mistake(
             "rows_and_columns_swapped",
             "The patches go down the image first. They go like reading: left to right, then the "
             "next row. In the `permute`, the axis of patch rows comes before that of patch "
@@ -697,6 +703,12 @@ def _frames_averaged(video, depth, size):
     return x.reshape(*x.shape[:2], video.shape[1], depth, size * size).mean(3).flatten(2)
 
 
+def _tubelets_by_hand(video, depth, size):
+    B, C, F_, H, W = video.shape
+    x = video.reshape(B, C, F_ // depth, depth, H // size, size, W // size, size)
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(B, -1, C * depth * size * size)
+
+
 tubelets = Exercise(
     number="14.4",
     name="tubelets",
@@ -713,6 +725,11 @@ tubelets = Exercise(
         Case(_normal(4, 2, 4, 2, 4, 4).transpose(1, 2), 2, 2),
     ],
     mistakes=[
+        Mistake(
+            "depth_written_in",
+            "You cut boxes of 2 frames, whatever `depth` is. Use `depth` in the `reshape`.",
+            lambda video, depth, size: _tubelets_by_hand(video, 2, size),
+        ),
         Mistake(
             "time_fastest",
             "You go through time first and the picture later. The first tubelets all begin at "

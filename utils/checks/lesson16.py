@@ -67,10 +67,25 @@ def _early(
     return mutant
 
 
-def _early_case(seed, mask, N, d):
+def _early_output(answer, text, image, kinds, text_mask, slopes=False):
+    """The answer's result; with `slopes`, the tokens and what text, image and kinds learn."""
+    if not slopes:
+        return answer(text, image, kinds, text_mask)
+
+    def tokens(*numbers):
+        out = answer(*numbers, text_mask)
+        return out[0] if isinstance(out, tuple | list) else out
+
+    return with_slopes(tokens, text, image, kinds)
+
+
+def _early_case(seed, mask, N, d, slopes=False):
     B, T = mask.shape
     numbers = _tenths(seed, B, T, d), _tenths(seed + 1, B, N, d), _tenths(seed + 2, 2, d)
-    return Case(*numbers, mask)
+    if not slopes:
+        return Case(*numbers, mask)
+    label = f"the gradient of early_fusion for text of shape {(B, T, d)}, image {(B, N, d)}"
+    return Case(*numbers, mask, slopes, label=label)
 
 
 early_fusion = Exercise(
@@ -78,6 +93,7 @@ early_fusion = Exercise(
     name="early_fusion",
     oracle=_early_fusion,
     compared_with="`torch.cat`",
+    probe=_early_output,
     cases=lambda: [
         _early_case(10, _real(3, 3, 1), 2, 2),
         _early_case(20, _real(5, 2, 5, 4), 4, 3),
@@ -85,8 +101,15 @@ early_fusion = Exercise(
         _early_case(40, _real(4, 3).flip(1), 4, 4),
         _early_case(50, _real(1, 1), 3, 2),
         _early_case(60, _real(3, 2, 3, 0, 1, 2), 1, 4),
+        _early_case(70, _real(3, 3, 2), 2, 4, slopes=True),
     ],
     mistakes=[
+        Mistake(
+            "kinds_not_learned",
+            "The numbers are right, but no gradient reaches `kinds`: the two vectors would never "
+            "be learned. Is there a `detach`, or a new tensor made of their numbers?",
+            _early(kinds=lambda kinds: kinds.detach()),
+        ),
         Mistake(
             "image_first",
             "The image stands in front. Text first, then the image, in the tokens and in the mask: "
@@ -880,6 +903,8 @@ def _gated_output(answer, sizes, gates, text, image, image_mask=None, trains=Fal
     block = answer(*sizes).eval()
     masks = () if image_mask is None else (image_mask,)
     out = block(text, image, *masks)
+    if not isinstance(out, torch.Tensor):
+        return out
     found = {"result": out, "the text itself": torch.equal(out, text), "the gates learn": False}
     if out.requires_grad:
         out.square().sum().backward()
