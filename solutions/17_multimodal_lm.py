@@ -54,6 +54,7 @@ def caption_prompt(picture):
     return "".join(shown) + f"Picture:{picture}\nCaption:"
 
 
+# %%
 def write(prompt, max_new_tokens=7):
     """What the language model writes after a prompt, up to the end of the line."""
     tokens = tokenizer(prompt, return_tensors="pt")
@@ -62,13 +63,14 @@ def write(prompt, max_new_tokens=7):
     return tokenizer.decode(new, skip_special_tokens=True).strip().split("\n")[0]
 
 
+# %%
 print(caption_prompt(" four pink flower"), "...\n")
 for words in ("four pink flower", "two orange train", "one brown carrot"):
     print(f"{words:<20}{write(caption_prompt(' ' + words))}")
 
 # %% [markdown]
 r"""
-It copies the words and even puts the plural where it belongs. Now something harder: *two* different things. The prompt below asks for the colour of one of them, after two worked examples.
+It copies the words, in order and without a slip. (Sometimes it even puts a plural where it belongs, sometimes it forgets.) Now something harder: *two* different things. The prompt below asks for the colour of one of them, after two worked examples.
 
 **Predict:** "red bell, yellow clock": of which will the model know the colour, of the first thing, of the second, of both?
 """
@@ -130,6 +132,7 @@ def draw(combination, lots):
     return picture.transpose(2, 0, 1)
 
 
+# %%
 def draw_all(combinations, lots):
     return torch.tensor(np.stack([draw(c, lots) for c in combinations]))  # (B, 3, 40, 40)
 
@@ -142,6 +145,7 @@ training = [combinations[i] for i in order[150:]]
 print(len(training), "combinations in training,", len(held_out), "held out")
 
 
+# %%
 def gallery(pictures, titles, alt, columns=5):
     fig, axes = plots.figure(
         columns, len(pictures) * 1.9 / columns, len(pictures) // columns, squeeze=False
@@ -153,6 +157,7 @@ def gallery(pictures, titles, alt, columns=5):
     plots.show(fig, alt)
 
 
+# %%
 some = held_out[:10]
 gallery(draw_all(some, np.random.default_rng(1)), [" ".join(c) for c in some],
         "Ten pictures of one to four icons in one colour, with their three words above.")  # fmt: skip
@@ -161,7 +166,7 @@ gallery(draw_all(some, np.random.default_rng(1)), [" ".join(c) for c in some],
 r"""
 ## 3 The eye
 
-The encoder is a small convolutional network whose last map is a sequence of 5 × 5 image tokens. (A vision Transformer, lesson 14, needs more data or more time than we have.) How many vectors shall the language model get? LLaVA passes all image tokens on. We cannot afford that: every vector in the prompt costs the language model a tenth of a second. So three **learned queries** look at the 25 tokens by cross-attention and take out what they need, as in Flamingo's resampler (Alayrac et al., 2022, §2.1) and BLIP-2's Q-Former (Li et al., 2023, §3.1). A picture becomes three vectors.
+The encoder is a small convolutional network whose last map is a sequence of 5 × 5 image tokens. (A vision Transformer, lesson 14, needs more data or more time than we have.) How many vectors shall the language model get? LLaVA passes all image tokens on. We need only three, since three words are to come out. So three **learned queries** look at the 25 tokens by cross-attention and take out what they need, as in Flamingo's resampler (Alayrac et al., 2022, §2.1) and BLIP-2's Q-Former (Li et al., 2023, §3.1). A picture becomes three vectors.
 """
 
 
@@ -199,7 +204,7 @@ print("features", tuple(features.shape))
 r"""
 ## 4 From the eye to the words
 
-The encoder's vectors have 128 numbers, and nothing to do with words. The **projector** takes them to the 576 numbers of a word embedding. The first LLaVA had one linear layer for that; LLaVA 1.5 (Liu et al., 2024, §3.2) has two with a GELU between them, and that is what you write.
+The encoder's vectors have 128 numbers, and nothing to do with words. The **projector** takes them to the 576 numbers of a word embedding. The first LLaVA had one linear layer for that; LLaVA 1.5 (Liu et al., 2024, §3) has two with a GELU between them, and that is what you write.
 
 ### Exercise 17.1 · `Projector` ★ · 4 minutes
 
@@ -300,7 +305,7 @@ For the language model a picture is a place in the prompt, and nothing more.
 
 ## 5 What the eye has to learn
 
-How do we train? The obvious way, LLaVA's, is to let the language model write the caption, measure its loss, and send the gradient back through all its 30 layers into the projector. Section 8 tries that, and shows what it costs. Here is a much shorter way. The model understands its own word embeddings already. So let each soft token **land on the embedding of the right word**: the first on that of the number, the second on the colour, the third on the thing. The language model is not needed for that, only its table.
+How do we train? The obvious way, LLaVA's, is to let the language model write the caption, measure its loss, and send the gradient back through all its 30 layers into the projector. Section 9 tries that, and shows what it costs. Here is a much shorter way. The model understands its own word embeddings already. So let each soft token **land on the embedding of the right word**: the first on that of the number, the second on the colour, the third on the thing. The language model is not needed for that, only its table.
 
 It is lesson 15's contrastive loss with fixed texts: of all caption words, the right one shall have the largest cosine.
 
@@ -338,8 +343,6 @@ def targets_of(combinations):
 
 
 # %%
-
-
 def train_eye(seed, steps=300, batch=64):
     """A new encoder and projector, trained on pictures that are drawn as they are needed."""
     torch.manual_seed(seed)
@@ -431,7 +434,7 @@ def tell(prompt, soft_tokens, max_new_tokens=7):
     return [text.strip().split("\n")[0] for text in texts]
 
 
-length = table.norm(dim=-1).mean()  # real word embeddings are about this long
+length = caption_words.norm(dim=-1).mean()  # as long as the words are
 first_try = tell(caption_prompt(3 * IMAGE), length * F.normalize(raw[:12], dim=-1))
 
 # %% [markdown]
@@ -439,8 +442,8 @@ r"""
 Each soft token is nearest to the right word. So the captions should be right. **Predict:** how many of 12?
 """
 
-# %%
-for caption, combination in list(zip(first_try, held_out, strict=False))[:6]:
+# %% tags=["nbval-ignore-output"]
+for caption, combination in zip(first_try, held_out, strict=False):
     print(f"{' '.join(combination):<24}{caption}")
 
 # %% [markdown]
@@ -448,13 +451,17 @@ r"""
 Black and white, chairs and lamps! Now and then a number or a colour comes through, but mostly it copies the examples of its prompt and hardly sees our pictures. We were stuck here for a while. Look at *how near* the nearest word is:
 """
 
-# %%
+# %% tags=["nbval-ignore-output"]
 own = cosines.gather(-1, true_ids[..., None])[..., 0]  # (36, 3)
-print("mean cosine with the right word: between 0.3 and 0.8:", 0.3 < own.mean().item() < 0.8)
+unit = F.normalize(caption_words, dim=-1)
+others = (unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool)]  # of two different words
+print(f"soft token and its word: mean cosine {own.mean():.2f}")
+print(f"two different caption words: mean {others.mean():.2f}, largest {others.max():.2f}")
+assert 0.3 < own.mean() < 0.8
 
 # %% [markdown]
 r"""
-The cross-entropy asked for the right word to be the *nearest*, and the eye did just that. It never asked for it to be *near*. A vector that has a cosine of 0.5 with its word and less with all others satisfies the loss, and to the language model, which has only ever met the words themselves, it is a stranger.
+The cross-entropy asked for the right word to be the *nearest*, and the eye did just that. It never asked for it to be *near*. A vector that is about as far from its word as *two different words* can be from one another satisfies the loss, if it is farther still from all others; but to the language model, which has only ever met the words themselves, it is a stranger.
 
 What would bring it near? A last attention. Let each soft token be a query, let the caption words be keys *and* values: it becomes a weighted mean of real word embeddings, and where the eye is sure, that is the word itself. It is the same softmax that the loss has trained, with the same scale.
 """
@@ -482,15 +489,7 @@ gallery(
 r"""
 Take a moment. These combinations were never shown. The language model was never trained on a picture, and it wrote these lines from three vectors that your projector made. You know every line of the way from the pixels to the words.
 
-## 7 Does it look?
-
-A caption that is right proves little by itself. Perhaps the prompt gives the answer away; perhaps the model guesses what is common. So we ask for the same captions
-
-- with **shuffled** pictures: each question gets the picture of another;
-- with a **blank** picture, white all over;
-- with **no picture**: nothing stands after `Picture:`.
-
-Right means: number, colour and thing, all three. And one trained model is one throw of the dice: we train the eye three times, from three seeds, and ask each of them. **Predict** the three controls.
+Be clear about what this is, and what it is not. With that last attention, every soft token is a mixture of our 36 words: the eye can *say* 36 words, and the language model reads them. LLaVA passes 576 soft tokens that need not be near to any word, and trains for hours, so that its language model may hear of things that have no name. Ours is the short way. But something is *gained* by the language model's being there, as section 8 will show.
 """
 
 
@@ -499,13 +498,32 @@ def is_right(caption, combination):
     """Number, colour and thing are what they should be; the thing may stand in the plural."""
     said = caption.lower().replace(".", "").split()
     number, colour, thing = combination
-    return len(said) == 3 and said[:2] == [number, colour] and said[2] in (thing, thing + "s")
+    return (
+        len(said) == 3
+        and said[:2] == [number, colour]
+        and said[2] in (thing, thing + "s", thing + "es")
+    )
 
 
+# %%
+def word_shares(captions, combinations):
+    """How often each of the three words is right by itself (a plural counts): (3,)."""
+    said = [caption.lower().replace(".", "").split() + 3 * [""] for caption in captions]
+    return np.mean(
+        [
+            [w.startswith(c) for w, c in zip(a, b, strict=False)]
+            for a, b in zip(said, combinations, strict=True)
+        ],
+        axis=0,
+    )
+
+
+# %%
 def score(captions, combinations):
     return np.mean([is_right(a, c) for a, c in zip(captions, combinations, strict=True)])
 
 
+# %%
 def controls(eye, captions, combinations):
     """Share of right captions with the pictures, and under the three controls."""
     blank = tell(caption_prompt(3 * IMAGE), see(eye, torch.ones(1, 3, 40, 40)))
@@ -530,6 +548,12 @@ for seed in (1, 2):
     other = train_eye(seed)
     said = tell(caption_prompt(3 * IMAGE), see(other, pictures))
     results.append(controls(other, said, asked))
+print("number, colour, thing by themselves, seed 0:", word_shares(captions, asked).round(2))
+print(
+    "the same with shuffled pictures:            ",
+    word_shares(captions[1:] + captions[:1], asked).round(2),
+)
+print("wrong:", [a for a, c in zip(captions, asked, strict=True) if not is_right(a, c)])
 for seed, result in enumerate(results):
     print(f"seed {seed}  " + "   ".join(f"{k} {v:.0%}" for k, v in result.items()))
 
@@ -553,11 +577,11 @@ ax.set(
     yticks=range(4), yticklabels=results[0], xlim=(0, 1), xlabel="captions right in all three words"
 )
 ax.invert_yaxis()
-plots.show(fig, "With the picture nearly all captions are right; with every control almost none.")
+plots.show(fig, "With the picture nearly all captions are right; with every control none.")
 
 # %% [markdown]
 r"""
-So it looks. Not one of the controls gets anywhere near; and the wrong captions that are left are nearly all a wrong *thing*, one shape taken for another, never a wrong number of words.
+So it looks. Not one of the controls gets a single caption right. (All three words by luck would be rare anyway; look at the single words, where luck has more of a chance.) The wrong captions that are left are listed: mostly one shape taken for another.
 
 ## 8 Ask it something
 
@@ -578,6 +602,7 @@ SHOWN = {
 }  # fmt: skip
 
 
+# %%
 def question_prompt(question, picture):
     shown = [f"Picture: {words}\n{question} {answer}\n\n" for words, answer in SHOWN[question]]
     return "".join(shown) + f"Picture:{picture}\n{question}"
@@ -590,7 +615,8 @@ def truth(question, combination):
 
 
 # %% tags=["nbval-ignore-output"]
-lively = [i for i in range(36) if held_out[i][2] in ANIMALS + VEHICLES][:10]
+lively = [i for i in range(36) if held_out[i][2] in ANIMALS][:5]
+lively += [i for i in range(36) if held_out[i][2] in VEHICLES][:5]
 asked, true_words = [held_out[i] for i in lively], table[true_ids[lively]]  # (10, 3, d_model)
 by_question = {}
 for question in SHOWN:
@@ -607,7 +633,7 @@ assert all(v["picture"] > v["words"] - 0.25 for v in by_question.values())
 
 # %% [markdown]
 r"""
-Colour, number and thing come nearly as well from the picture as from the words. And the animal: where the reader is right about the word, it is right about the picture too. That is what a language model brings along. (Ten questions of each kind are few: one more or less is 10 points.)
+Colour, number and thing come about as well from the picture as from the words. With the last kind, the *reader* is at its limit: five of the ten are animals, so a constant answer gets 50%, and with the true words it is not far above. But see that the two columns agree: what it knows about a word, it knows about the picture, though no picture of ours ever came with the word *animal*. That is what a language model brings along, and a larger one would bring more. (Ten questions of each kind are few: one more or less is 10 points.)
 
 And now a conversation. Two examples of how we talk, then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
 """
@@ -628,6 +654,7 @@ What are they? lamps
 """
 
 
+# %%
 def talk(picture, questions):
     """A short conversation about one picture (3, 40, 40)."""
     soft_tokens, prompt = see(eye, picture[None]), EXAMPLE + f"Picture:{3 * IMAGE}"
@@ -639,7 +666,12 @@ def talk(picture, questions):
 
 
 # %% tags=["nbval-ignore-output"]
-gallery(pictures[:1], [""], "The picture that the conversation is about.", columns=1)
+gallery(
+    pictures[:1],
+    [""],
+    f"A picture of {' '.join(held_out[0])}s, which the conversation is about.",
+    columns=1,
+)
 talk(
     pictures[0],
     ["What do you see?", "How many are there?", "What color are they?", "What are they?"],
@@ -710,6 +742,7 @@ freeze = checks.freeze(freeze)
 lm = freeze(lm)
 
 
+# %%
 def lm_loss(soft_tokens, combinations):
     """What the language model loses on the true captions after these soft tokens: a scalar."""
     prompt = tokenizer(f"Picture:{3 * IMAGE}\nCaption:").input_ids
@@ -739,7 +772,7 @@ with torch.no_grad():
 
 # %% [markdown]
 r"""
-Now train that way: a *new* projector, in front of the eye's encoder as it is, for a few steps. **Predict:** how long does one step of eight pictures take, compared with those of section 5?
+The right picture helps most. (The losses are high because this prompt has no examples: nobody has told the model what a caption should look like.) Now train that way: a *new* projector behind the eye's encoder as it is, for a few steps. **Predict:** how long does it take *for each picture*, compared with section 5?
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -757,28 +790,25 @@ for _ in tqdm(range(6)):
     optimizer.step()
     long_way.append(loss.item())
 print("loss", " ".join(f"{loss:.1f}" for loss in long_way))
-print(f"{(time.perf_counter() - start) / 6:.1f} seconds a step")
+each = (time.perf_counter() - start) / (6 * 8)
+print(f"{1000 * each:.0f} ms a picture; in section 5: {1000 * seconds / (300 * 64):.1f} ms")
 assert all(p.grad is None for p in lm.parameters()) and fresh.linear_1.weight.grad is not None
 
-# %%
+# %% tags=["nbval-ignore-output"]
 with torch.no_grad():
-    vectors = length * F.normalize(fresh(eye[0](pictures[:8])), dim=-1)
-    said = tell(caption_prompt(3 * IMAGE), vectors)
-print(
-    "right after six steps through the language model:",
-    int(score(said, held_out[:8]) * 8),
-    "of 8",
-)
+    features = eye[0](draw_all(held_out[:8], lots))
+    for name, order in (("the picture", range(8)), ("shuffled", [*range(1, 8), 0])):
+        print(f"{name:<14}loss {lm_loss(fresh(features[list(order)]), held_out[:8]).item():.2f}")
 
 # %% [markdown]
 r"""
-The loss falls. What it learns first is what every caption has in common (a number comes first, then a colour), and that needs no picture. The picture comes later, and at this price per step later is far away. With a graphics card and some hundred thousand pictures, this is the way to go, since it asks for no list of words. On a laptop, landing on words is the better bargain.
+The loss falls, if not at every step, and on pictures never seen it is the same whether the picture is the right one or another's: what has been learned is what every caption has in common. The picture itself would come later, and at this price later is far away. With a graphics card and some hundred thousand pictures, this is the way to go, since it asks for no list of words. On a laptop, landing on words is the better bargain.
 
 ## 10 What did not work
 
 - **Several things in one picture.** The eye could have done it; the reader could not (section 1).
 - **Nearest, not near.** Soft tokens whose nearest word was right in nearly all cases, and captions about black chairs (section 6).
-- **Training through the language model** (section 9): a hundred times slower a step, and a hundred steps ended at chance in our trials.
+- **Training through the language model** (section 9): many times slower for each picture, and after a hundred steps, in an early trial of ours with digits, still at chance.
 - **Yes or no.** To "Is it a dog?" SmolLM2 says no, to words and pictures alike.
 - **Another wording.** `caption_prompt` with one example in place of two brought many captions down. A prompt is a piece of the model; measure it like one.
 

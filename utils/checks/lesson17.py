@@ -298,6 +298,14 @@ splice_embeddings = Exercise(
             image_id=7,
             refused="row 1 has no place for its 2 soft tokens",
         ),
+        _splice_case(
+            [[7, 7, 3, 1], [7, 7, 2, 7]],
+            2,
+            3,
+            image_id=7,
+            refused="row 1 has 3 places for its 2 soft tokens",
+        ),
+        _splice_case([[1, 7, 7]], 1, 2, image_id=7, refused="2 places for 1 soft token"),
     ],
     mistakes=[
         Mistake(
