@@ -581,7 +581,7 @@ plots.show(fig, "With the picture nearly all captions are right; with every cont
 
 # %% [markdown]
 r"""
-So it looks. Not one of the controls gets a single caption right. (All three words by luck would be rare anyway; look at the single words, where luck has more of a chance.) The wrong captions that are left are listed: mostly one shape taken for another.
+So it looks. Not one of the controls gets a single caption right. (All three words by luck would be rare anyway; look at the single words, where luck has more of a chance.) The wrong captions of the first seed, if there are any, are listed.
 
 ## 8 Ask it something
 
@@ -633,7 +633,7 @@ assert all(v["picture"] > v["words"] - 0.25 for v in by_question.values())
 
 # %% [markdown]
 r"""
-Colour, number and thing come about as well from the picture as from the words. With the last kind, the *reader* is at its limit: five of the ten are animals, so a constant answer gets 50%, and with the true words it is not far above. But see that the two columns agree: what it knows about a word, it knows about the picture, though no picture of ours ever came with the word *animal*. That is what a language model brings along, and a larger one would bring more. (Ten questions of each kind are few: one more or less is 10 points.)
+Colour, number and thing come about as well from the picture as from the words. With the last kind, the *reader* is at its limit: five of the ten are animals, so a constant answer gets 50%, and with the true words it got eight of ten. But see that the two columns agree: what it knows about a word, it knows about the picture, though no picture of ours ever came with the word *animal*. That is what a language model brings along, and a larger one would bring more. (Ten questions of each kind are few: one more or less is 10 points.)
 
 And now a conversation. Two examples of how we talk, then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
 """
@@ -802,7 +802,7 @@ with torch.no_grad():
 
 # %% [markdown]
 r"""
-The loss falls, if not at every step, and on pictures never seen it is the same whether the picture is the right one or another's: what has been learned is what every caption has in common. The picture itself would come later, and at this price later is far away. With a graphics card and some hundred thousand pictures, this is the way to go, since it asks for no list of words. On a laptop, landing on words is the better bargain.
+The loss falls, if not at every step, and on pictures never seen it is nearly the same whether the picture is the right one or another's: what has been learned is mostly what every caption has in common. The picture itself would come later, and at this price later is far away. With a graphics card and some hundred thousand pictures, this is the way to go, since it asks for no list of words. On a laptop, landing on words is the better bargain.
 
 ## 10 What did not work
 

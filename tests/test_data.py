@@ -1,5 +1,6 @@
 from datetime import date
 
+import numpy as np
 import pytest
 
 from utils import data
@@ -42,3 +43,13 @@ def test_written_dates():
 )
 def test_the_forms_of_a_date(day, written):
     assert written in data._forms(day)
+
+
+def test_icons():
+    names = data.icon_names()
+    assert len(names) == 7447 and "account-arrow-down" in names
+    cat = data.icon("cat", 24)
+    assert cat.shape == (24, 24) and cat.dtype == np.float32
+    assert 0.2 < cat.mean() < 0.8 and cat.min() == 0 and cat.max() == 1
+    with pytest.raises(ValueError, match="no icon called 'no-such-icon'"):
+        data.icon("no-such-icon", 24)
