@@ -612,7 +612,7 @@ Use `tokenize.generate_tokens(io.StringIO(source).readline)`. Each token has a `
 - left out: `COMMENT`, `NL` (an empty line, or one that only goes on), `ENDMARKER`
 - returns a list of strings
 
-By hand: `"if x:\\n    y = 3  # three\\n"` gives `["if", "x", ":", "<newline>", "<indent>", "y", "=", "<number>", "<newline>", "<dedent>"]`.
+By hand: `"if x:\n    y = 3  # three\n"` gives `["if", "x", ":", "<newline>", "<indent>", "y", "=", "<number>", "<newline>", "<dedent>"]`.
 """
 
 

@@ -373,7 +373,7 @@ r"""
 Has it learned anything? For 36 pictures of held-out combinations, which is the word nearest to each soft token: not among our few caption words, but among *all 49,152 tokens* that the language model knows?
 """
 
-# %%
+# %% tags=["nbval-ignore-output"]
 pictures = draw_all(held_out[:36], np.random.default_rng(2))  # (36, 3, 40, 40)
 with torch.no_grad():
     raw = eye(pictures)  # (36, 3, d_model)
@@ -490,6 +490,16 @@ r"""
 Take a moment. These combinations were never shown. The language model was never trained on a picture, and it wrote these lines from three vectors that your projector made. You know every line of the way from the pixels to the words.
 
 Be clear about what this is, and what it is not. With that last attention, every soft token is a mixture of our 36 words: the eye can *say* 36 words, and the language model reads them. LLaVA passes 576 soft tokens that need not be near to any word, and trains for hours, so that its language model may hear of things that have no name. Ours is the short way. But something is *gained* by the language model's being there, as section 8 will show.
+
+## 7 Does it look?
+
+A caption that is right proves little by itself. Perhaps the prompt gives the answer away; perhaps the model guesses what is common. So we ask for the same captions
+
+- with **shuffled** pictures: each question gets the picture of another;
+- with a **blank** picture, white all over;
+- with **no picture**: nothing stands after `Picture:`.
+
+Right means: number, colour and thing, all three. And one trained model is one throw of the dice: we train the eye three times, from three seeds, and ask each of them. **Predict** the three controls.
 """
 
 
