@@ -343,7 +343,7 @@ def targets_of(combinations):
 
 
 # %%
-def train_eye(seed, steps=300, batch=64):
+def train_eye(seed, steps=270, batch=64):
     """A new encoder and projector, trained on pictures that are drawn as they are needed."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
@@ -370,18 +370,18 @@ print(f"trained in {seconds:.0f} seconds")
 
 # %% [markdown]
 r"""
-Has it learned anything? For 36 pictures of held-out combinations, which is the word nearest to each soft token: not among our few caption words, but among *all 49,152 tokens* that the language model knows?
+Has it learned anything? For 30 pictures of held-out combinations, which is the word nearest to each soft token: not among our few caption words, but among *all 49,152 tokens* that the language model knows?
 """
 
 # %% tags=["nbval-ignore-output"]
-pictures = draw_all(held_out[:36], np.random.default_rng(2))  # (36, 3, 40, 40)
+pictures = draw_all(held_out[:30], np.random.default_rng(2))  # (30, 3, 40, 40)
 with torch.no_grad():
-    raw = eye(pictures)  # (36, 3, d_model)
-cosines = F.normalize(raw, dim=-1) @ F.normalize(table, dim=-1).T  # (36, 3, vocab_size)
-nearest = cosines.argmax(-1)  # (36, 3)
+    raw = eye(pictures)  # (30, 3, d_model)
+cosines = F.normalize(raw, dim=-1) @ F.normalize(table, dim=-1).T  # (30, 3, vocab_size)
+nearest = cosines.argmax(-1)  # (30, 3)
 for i in range(3):
     print(" ".join(held_out[i]), "->", tokenizer.convert_ids_to_tokens(nearest[i].tolist()))
-true_ids = caption_ids[targets_of(held_out[:36]), 0]  # (36, 3)
+true_ids = caption_ids[targets_of(held_out[:30]), 0]  # (30, 3)
 share = (nearest == true_ids).float().mean().item()
 print("more than 9 in 10 are the right word:", share > 0.9)
 assert share > 0.9
@@ -452,7 +452,7 @@ Black and white, chairs and lamps! Now and then a number or a colour comes throu
 """
 
 # %% tags=["nbval-ignore-output"]
-own = cosines.gather(-1, true_ids[..., None])[..., 0]  # (36, 3)
+own = cosines.gather(-1, true_ids[..., None])[..., 0]  # (30, 3)
 unit = F.normalize(caption_words, dim=-1)
 others = (unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool)]  # of two different words
 print(f"soft token and its word: mean cosine {own.mean():.2f}")
@@ -476,7 +476,7 @@ def see(eye, pictures):
     return scores.softmax(-1) @ caption_words
 
 
-soft = see(eye, pictures)  # (36, 3, d_model)
+soft = see(eye, pictures)  # (30, 3, d_model)
 captions = tell(caption_prompt(3 * IMAGE), soft)
 
 # %%
@@ -552,7 +552,7 @@ r"""
 """
 
 # %% tags=["nbval-ignore-output"]
-asked = held_out[:36]
+asked = held_out[:30]
 results = [controls(eye, captions, asked)]
 for seed in (1, 2):
     other = train_eye(seed)
@@ -625,8 +625,8 @@ def truth(question, combination):
 
 
 # %% tags=["nbval-ignore-output"]
-lively = [i for i in range(36) if held_out[i][2] in ANIMALS][:5]
-lively += [i for i in range(36) if held_out[i][2] in VEHICLES][:5]
+lively = [i for i in range(30) if held_out[i][2] in ANIMALS][:5]
+lively += [i for i in range(30) if held_out[i][2] in VEHICLES][:5]
 asked, true_words = [held_out[i] for i in lively], table[true_ids[lively]]  # (10, 3, d_model)
 by_question = {}
 for question in SHOWN:
@@ -801,7 +801,7 @@ for _ in tqdm(range(6)):
     long_way.append(loss.item())
 print("loss", " ".join(f"{loss:.1f}" for loss in long_way))
 each = (time.perf_counter() - start) / (6 * 8)
-print(f"{1000 * each:.0f} ms a picture; in section 5: {1000 * seconds / (300 * 64):.1f} ms")
+print(f"{1000 * each:.0f} ms a picture; in section 5: {1000 * seconds / (270 * 64):.1f} ms")
 assert all(p.grad is None for p in lm.parameters()) and fresh.linear_1.weight.grad is not None
 
 # %% tags=["nbval-ignore-output"]
