@@ -436,8 +436,11 @@ splice_embeddings = Exercise(
 
 
 def _word_loss(soft_tokens, words, targets, scale):
-    logits = scale * F.cosine_similarity(soft_tokens[:, :, None], words, dim=-1)
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    if soft_tokens.shape[:2].numel() * words.numel() > 100_000:  # too slow to train with
+        cosines = F.normalize(soft_tokens, dim=-1) @ F.normalize(words, dim=-1).T
+    else:
+        cosines = F.cosine_similarity(soft_tokens[:, :, None], words, dim=-1)
+    return F.cross_entropy((scale * cosines).flatten(0, 1), targets.flatten())
 
 
 def _loss(
