@@ -494,7 +494,7 @@ assert without < accuracy - 0.05
 
 # %% [markdown]
 r"""
-The first three suffer, the others hardly. And no coin toss. Why? Each token holds *two* frames, and from the first to the second the pitch goes up or down. **A token keeps the order inside it**; positions only say how the tokens stand to one another. The films will put that to the test. (An honest word about what we left out: we first had a major and a minor chord as two kinds. The model could not tell them apart, and neither could one with longer frames. Low in the mel scale a band is wider than a half-tone: the cut had thrown away what the question asked for.)
+The first three suffer, the others hardly. And no coin toss. Why? Each token holds *two* frames, and from the first to the second the pitch goes up or down. **A token keeps the order inside it**; positions only say how the tokens stand to one another. The films will put that to the test. (An honest word about what we left out: we first had a major and a minor chord as two kinds. The model could not tell them apart, and neither could one with longer frames. We think that it is the bands: low in the mel scale a band is wider than a half-tone, so the cut has thrown away what the question asks for. We have not proved it.)
 
 ## 5 A video is a row of boxes
 
@@ -707,7 +707,7 @@ assert accuracy > share + 0.2
 
 # %% [markdown]
 r"""
-It is a tie, or the counting wins. Sobering, and worth knowing: for this question the *vocabulary* says so much (`np`, `self`, `nn`) that counting is enough, and about a thousand functions are too few to learn what order could add. A Transformer is not the answer to every question. Where order is the question, as in the films, counting has no chance.
+It is a tie, or the counting wins. Sobering, and worth knowing: for this question the *vocabulary* says so much (`np`, `self`, `nn`) that counting is enough, and about a thousand functions are too few to learn what order could add. A Transformer is not the answer to every question. Where order is the question and no single token holds it, counting falls behind, as the model of sounds without positions did.
 
 ## 7 All in one picture
 """
@@ -736,7 +736,7 @@ The intervals say how far a few hundred test questions can be trusted. They say 
 2. `patchify` and `tubelets` are reshape, permute, reshape; a linear layer on patches is a convolution whose stride is its size.
 3. A log-mel spectrogram is frames, window, Fourier, square, mel filters, logarithm.
 4. The class token gathers the answer. Where it looks can mean something; test it before you believe it.
-5. What is thrown away before the model (the order of frames, half-tones within a band) no model gets back; what a token keeps inside needs no positions. And sometimes counting words does as well.
+5. What is thrown away before the model (the order of frames, perhaps half-tones within a band) no model gets back; what a token keeps inside needs no positions. And sometimes counting words does as well.
 
 **Next:** so far each modality had a model of its own. Lesson 15 puts two of them into one space.
 

@@ -212,7 +212,7 @@ Now two tests of 500 icons each, and one training set:
 - **clean**: whole families. No member of theirs is in training. (All their *words* are, in names of other families: a word that was never read cannot be understood by anyone.)
 - **leaky**: drawn by lot from those of the rest that have brothers and sisters, and these stay in training.
 
-One model will be trained, and take both tests. Whatever differs is the leak.
+One model will be trained, and take both tests.
 """
 
 
@@ -255,7 +255,7 @@ assert not {family(names[i], SUFFIXES) for i in clean} & set(families)
 r"""
 ## 5 Two towers
 
-The picture's tower is a small convolutional network; the name's tower one Transformer block over its words, and then their mean. (A ViT for the pictures would be more in the spirit of this course. We tried: with 6,400 pictures and half a minute it learns far less than the convolutions, which need not be taught that a shape stays the same when it moves. Lesson 14 tells that story.) Both end in 128 numbers.
+The picture's tower is a small convolutional network; the name's tower one Transformer block over its words, and then their mean. (A ViT for the pictures would be more in the spirit of this course. We tried: with 6,400 pictures and half a minute it learns far less than the convolutions, which need not be taught that a shape stays the same when it moves; Dosovitskiy et al., 2021, §4.3, found the same with far larger data.) Both end in 128 numbers.
 """
 
 
@@ -542,7 +542,7 @@ No classifier was trained for these eight classes; they are only words. (They ar
 
 ## 8 Code is a modality
 
-Nothing in `info_nce` knows about pictures. Let one tower read the first sentence of a function's documentation and the other the function's *code*, without the documentation and with its name hidden. Some words occur on both sides, `axis` or `matrix`; others have to be learned: that *shortest* goes with `weight`, and *average* with `mean`.
+Nothing in `info_nce` knows about pictures. Let one tower read the first sentence of a function's documentation and the other the function's *code*, without the documentation and with its name hidden. Some words occur on both sides, `axis` or `matrix`; others would have to be learned: that *average* goes with `mean`, say.
 
 The data is on your disk: the standard library, NumPy, SciPy, scikit-learn and networkx. We split by *file*, for the reason of section 4, and keep only one function for each sentence, for that of section 3.
 """
@@ -672,7 +672,7 @@ assert min(code_recalls) >= 10 * 10 / len(test)
 
 # %% [markdown]
 r"""
-Far above chance, and training has brought a good part of it. And yet the forty-year-old method, which learns nothing but how rare a word is, does as well! Be fair to both. A function's author uses the same words in its documentation and in its variables, which is a gift to counting; and 5,000 pairs are a hundredth of what such models are trained on (Husain et al., 2019). But had we compared with chance only, we would have called this a success of learning. **A control that is too easy is another way of fooling oneself.**
+Far above chance, and training has brought a good part of it. And yet a method from 1972 (Spärck Jones), which learns nothing but how rare a word is, does as well! Be fair to both. A function's author uses the same words in its documentation and in its variables, which is a gift to counting; and 5,000 pairs are few: CodeSearchNet has two million (Husain et al., 2019). But had we compared with chance only, we would have called this a success of learning. **A control that is too easy is another way of fooling oneself.**
 
 Describe what you need, and look for it among all these functions (those of training included: a search engine may know its own library).
 """

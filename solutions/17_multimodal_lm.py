@@ -93,7 +93,7 @@ assert right["first"] >= 5 and right["second"] <= 2
 
 # %% [markdown]
 r"""
-It nearly always answers with the *first* colour. That is a limit of this reader: 135 million parameters, and no eye will mend it. **What the language model cannot do with words, it cannot do with pictures.** A weak reader is also why our first plan, scenes with several things in them, was given up; so were yes-or-no questions ("Is it a dog?"), to which it says *no* whatever the words say. Measuring that took ten minutes. Training an eye first would have taken the afternoon, and we would have looked for the mistake in the eye.
+It nearly always answers with the *first* colour. That is a limit of this reader: 135 million parameters, and no eye will mend it. **What the language model cannot do with words, it cannot do with pictures.** A weak reader is also why our first plan, scenes with several things in them, was given up; so were yes-or-no questions ("Is it a dog?"), to which in our trials it said *no* nearly whatever the words were. Measuring that took ten minutes. Training an eye first would have taken the afternoon, and we would have looked for the mistake in the eye.
 
 So: one kind of thing in a picture, in one colour, one to four times. Three words say it all.
 
@@ -819,7 +819,7 @@ The loss falls, if not at every step, and on pictures never seen it is nearly th
 - **Several things in one picture.** The eye could have done it; the reader could not (section 1).
 - **Nearest, not near.** Soft tokens whose nearest word was right in nearly all cases, and captions about black chairs (section 6).
 - **Training through the language model** (section 9): many times slower for each picture, and after a hundred steps, in an early trial of ours with digits, still at chance.
-- **Yes or no.** To "Is it a dog?" SmolLM2 says no, to words and pictures alike.
+- **Yes or no.** To "Is it a dog?" SmolLM2 nearly always said no, to the true words as well.
 - **Another wording.** `caption_prompt` with one example in place of two brought many captions down. A prompt is a piece of the model; measure it like one.
 
 ## 11 Your turn: a capstone
