@@ -126,9 +126,9 @@ for piece, weights in zip(answer, head, strict=True):
 r"""
 Not only *Rex* looks at *Rex*: *name* looks at *name*, *'s* at *'s*. This head looks for the very token that is about to be written. It copies. (A row need not sum to 1 here: what is missing went to tokens that are not drawn, the first one above all. Lesson 1 finds out why.)
 
-Two honest remarks. There are 270 heads, and this is the one whose picture shows best what we wanted to show. That is a fine way to make a picture and a poor way to prove anything; lesson 1 falls into this trap on purpose, and lesson 13 does it properly.
+Two honest remarks. There are 270 heads, and this is the one whose picture shows best what we wanted to show. That is a fine way to make a picture and a poor way to prove anything; lesson 1 falls into this trap on purpose, and lesson 14 does it properly.
 
-And the question was chosen as well. Now put your own questions, and expect little of so small a model. Ask it the same with the two sentences swapped; ask for the capital of France, then for 17 + 25. Lesson 12 measures what it knows.
+And the question was chosen as well. Now put your own questions, and expect little of so small a model. Ask it the same with the two sentences swapped; ask for the capital of France, then for 17 + 25. Lesson 13 measures what it knows.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -306,7 +306,7 @@ A dot product, shares that sum to 1, a weighted mean, and a look-up by nearness:
 
 ## 4 The way ahead
 
-Eighteen lessons in four parts. Each can be taken alone: a lesson never needs code from another. Dark boxes are lessons that are here; pale ones are being written.
+Twenty-one lessons in four parts. Each can be taken alone: a lesson never needs code from another. Dark boxes are lessons that are here; pale ones are being written.
 """
 
 # %%
@@ -316,8 +316,9 @@ parts = {
     "I  From attention to the Transformer": [
         "Start\nhere", "Attention\nby hand", "Masks,\nheads", "Position", "Encoder", "Decoder"],
     "II  Language models": ["Tokens", "Train\na GPT", "Llama", "Generation"],
-    "III  From model to assistant": ["Chat", "Fine-\ntuning", "Evaluation", "Looking\ninside"],
-    "IV  Many modalities": ["Sequences", "CLIP", "Fusion", "A model\nthat sees"],
+    "III  From model to assistant": [
+        "Chat", "Fine-\ntuning", "Prefer-\nences", "Evaluation", "Looking\ninside"],
+    "IV  Many modalities": ["Sequences", "CLIP", "Fusion", "It sees", "It hears", "All at\nonce"],
 }  # fmt: skip
 here = {int(lesson.number) for lesson in lessons()}
 
@@ -335,7 +336,7 @@ for row, (part, titles) in enumerate(parts.items()):
         number += 1
 ax.set(xlim=(-0.1, 5.8), ylim=(-3.5, 0.7))
 ax.axis("off")
-plots.show(fig, "A map of the 18 lessons in four parts; the lessons that are here are dark.")
+plots.show(fig, "A map of the 21 lessons in four parts; the lessons that are here are dark.")
 
 # %% [markdown]
 r"""

@@ -658,7 +658,7 @@ for sentence in sentences:
 
 # %% [markdown]
 r"""
-Head 0 of layer 16 looks, mostly, at the word before. It knows nothing of rivers, and one example could not tell. Head 2 of layer 9 finds *river* in the two sentences where it stands far off, and not in the first, where it stands next door. Perhaps it looks for an earlier noun; three sentences cannot say. **A picture of attention is a question, not an answer.** Lesson 13 asks such questions properly.
+Head 0 of layer 16 looks, mostly, at the word before. It knows nothing of rivers, and one example could not tell. Head 2 of layer 9 finds *river* in the two sentences where it stands far off, and not in the first, where it stands next door. Perhaps it looks for an earlier noun; three sentences cannot say. **A picture of attention is a question, not an answer.** Lesson 14 asks such questions properly.
 
 The right-hand picture is a warning as well: on average half of this word's attention goes to the first token, which is not even a relative of *bank*. A head that finds nothing to take up still has to give its shares to someone, since they sum to 1, and models learn to put them where they do no harm. That is called an *attention sink* (Xiao et al., 2024, §3.1).
 """

@@ -696,7 +696,7 @@ for question in ("copy a whole folder", "roll a dice", "water the plants", "sort
 
 # %% [markdown]
 r"""
-Sometimes: watering plants is far from everything. But "sort a list" finds `bisect.insort`, which inserts into a list that is already sorted, with more confidence than many a right answer. What counts as near enough must be measured on questions whose answers are known (lesson 12 does such things).
+Sometimes: watering plants is far from everything. But "sort a list" finds `bisect.insort`, which inserts into a list that is already sorted, with more confidence than many a right answer. What counts as near enough must be measured on questions whose answers are known (lesson 13 does such things).
 
 ## Summary
 

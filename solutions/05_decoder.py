@@ -455,7 +455,7 @@ for text in ["31st of february 2001", "fifth of may", "2001 march 7", "christmas
 
 # %% [markdown]
 r"""
-It translates a day that does not exist, to the letter. It invents the year that you left out. It stumbles over an order of words that it has never seen, and gives Christmas a date of its own. And all of it in the same tone: nothing in its training ever was "I do not know". Remember that when you talk to larger models (lesson 12).
+It translates a day that does not exist, to the letter. It invents the year that you left out. It stumbles over an order of words that it has never seen, and gives Christmas a date of its own. And all of it in the same tone: nothing in its training ever was "I do not know". Remember that when you talk to larger models (lesson 13).
 
 ## 7 Does the order of the attentions matter?
 

@@ -627,7 +627,7 @@ for prompt, text in zip(prompts, complete(model, tokenizer, prompts, 8), strict=
 
 # %% [markdown]
 r"""
-It writes well of boiling water and has the number wrong by a factor of ten: fluency is not knowledge (lesson 12).
+It writes well of boiling water and has the number wrong by a factor of ten: fluency is not knowledge (lesson 13).
 
 Four more things that you will meet in real code. **Settings** that belong together go into a `GenerationConfig`, which can be saved beside a model. **Stopping**: besides the end token, `stop_strings` ends at a text of your choice.
 """

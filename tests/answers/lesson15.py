@@ -1,300 +1,389 @@
 """Answers to lesson 15: right ones in an unusual style, and mistakes that nobody listed."""
 
-import functools
-import itertools
-import math
-import re
+import io
+import tokenize
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
-def similarity_loops(a, b):
-    table = torch.zeros(len(a), len(b))
-    for i, x in enumerate(a):
-        for j, y in enumerate(b):
-            lengths = x.dot(x).sqrt() * y.dot(y).sqrt()
-            if lengths > 0:
-                table[i, j] = x.dot(y) / lengths
-    return table
+def patches_in_loops(images, size):
+    _, _, H, W = images.shape
+    found = []
+    for top in range(0, H, size):
+        for left in range(0, W, size):
+            found.append(images[:, :, top : top + size, left : left + size].flatten(1))
+    return torch.stack(found, dim=1)
 
 
-def similarity_of_products(a, b):
-    a, b = a.double(), b.double()
-    lengths = a.norm(dim=1)[:, None] * b.norm(dim=1)[None, :]
-    return torch.einsum("id,jd->ij", a, b) / lengths.clamp(min=1e-8)
+def patches_unfolded(images, size):
+    x = images.unfold(2, size, size).unfold(3, size, size)  # (B, C, rows, columns, size, size)
+    return x.movedim(1, 3).flatten(3).flatten(1, 2)
 
 
-def similarity_row_by_row(a, b):
-    return torch.stack([F.cosine_similarity(row, b, dim=-1) for row in a])
+def patches_convolved(images, size):
+    n = images.shape[1] * size**2
+    kernel = torch.eye(n, dtype=images.dtype).view(n, -1, size, size)
+    return F.conv2d(images, kernel, stride=size).flatten(2).mT
 
 
-def similarity_from_distances(a, b):
-    """Of unit vectors the squared distance is 2 - 2 cos; a row of zeros is put right."""
-    a, b = F.normalize(a), F.normalize(b)
-    squares = (a[:, None] - b[None]).pow(2).sum(-1)
-    return (a.pow(2).sum(1, keepdim=True) + b.pow(2).sum(1) - squares) / 2
+def patches_shuffled_back(images, size):
+    return F.pixel_unshuffle(images, size).flatten(2).transpose(1, 2)
 
 
-def similarity_with_two_mistakes(a, b):
-    return b @ a.T
+def patches_of_square_images(images, size):
+    B, C, H, _ = images.shape
+    x = images.reshape(B, C, H // size, size, H // size, size)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * size * size)
 
 
-def similarity_rescaled(a, b):
-    return (F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T + 1) / 2
+def patches_as_words_last(images, size):
+    """The permutation of `(h p1) (w p2) -> (h w) (p1 p2 c)`, with rows and columns exchanged."""
+    B, C, H, W = images.shape
+    x = images.reshape(B, C, H // size, size, W // size, size)
+    return x.permute(0, 4, 2, 3, 5, 1).reshape(B, -1, C * size * size)
 
 
-def similarity_with_large_epsilon(a, b):
-    return a @ b.T / (a.norm(dim=-1)[:, None] * b.norm(dim=-1) + 0.1)
+def patches_read_backwards(images, size):
+    return patches_unfolded(images, size).flip(1)
 
 
-def info_nce_loops(image, text, log_scale):
-    logits = similarity_of_products(image, text) * log_scale.exp()
-    total = 0.0
-    for i in range(len(logits)):
-        total = total + logits[i].logsumexp(0) - logits[i, i]
-        total = total + logits[:, i].logsumexp(0) - logits[i, i]
-    return total / (2 * len(logits))
+def patches_without_reshape(images, size):
+    B, C, H, W = images.shape
+    return images.view(B, C, H // size, size, W // size, size).permute(0, 2, 4, 1, 3, 5)
 
 
-def info_nce_one_table(image, text, log_scale):
-    logits = (F.normalize(image) * torch.exp(log_scale)).matmul(F.normalize(text).mT)
-    losses = logits.log_softmax(0).diagonal() + logits.log_softmax(1).diagonal()
-    return -losses.mean() / 2
+def patches_through_numpy(images, size):
+    return torch.from_numpy(np.stack([p.numpy() for p in patches_in_loops(images, size)]))
 
 
-def info_nce_soft_targets(image, text, log_scale):
-    logits = log_scale.exp() * F.cosine_similarity(image[:, None], text[None], dim=-1)
-    both = torch.cat([logits, logits.T])
-    return F.cross_entropy(both, torch.eye(len(image)).repeat(2, 1))
+class Given(nn.Module):
+    def __init__(
+        self, d_in, length, n_classes, d_model=64, n_heads=4, n_layers=2, d_ff=128, dropout=0.0
+    ):
+        super().__init__()
+        self.embed = nn.Linear(d_in, d_model)
+        self.cls = nn.Parameter(0.5 * torch.randn(1, 1, d_model))
+        self.position = nn.Parameter(0.5 * torch.randn(1, 1 + length, d_model))
+        layer = nn.TransformerEncoderLayer(
+            d_model, n_heads, d_ff, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(d_model)
+        self.head = nn.Linear(d_model, n_classes)
 
 
-def info_nce_variant(image, text, log_scale, how):
-    if how == "text detached":
-        text = text.detach()
-    if how == "not normalised, not scaled":
-        logits = image @ text.T
-    else:
-        logits = log_scale.exp() * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
-    targets = torch.arange(len(logits))
-    if how == "all look for the first":
-        targets = torch.zeros(len(logits), dtype=torch.long)
-    if how == "binary":
-        return F.binary_cross_entropy_with_logits(logits, torch.eye(len(logits)))
-    if how == "for each image":
-        return F.cross_entropy(logits, targets, reduction="none")
-    if how == "both in one softmax":
-        return -logits.flatten().log_softmax(0).view_as(logits).diagonal().mean()
-    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+class ClassifierAsInTheLesson(Given):
+    def forward(self, tokens):
+        x = self.embed(tokens)
+        x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1)
+        x = self.encoder(x + self.position)
+        return self.head(self.norm(x[:, 0]))
 
 
-def info_nce_wrong(how):
-    return functools.partial(info_nce_variant, how=how)
+class ClassifierByHand(Given):
+    def attend(self, attention, x):
+        q, k, v = F.linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, -1)
+        q, k, v = (y.unflatten(-1, (attention.num_heads, -1)) for y in (q, k, v))
+        weights = (torch.einsum("bihc,bjhc->bhij", q, k) / q.shape[-1] ** 0.5).softmax(-1)
+        return attention.out_proj(torch.einsum("bhij,bjhc->bihc", weights, v).flatten(2))
 
+    def forward(self, tokens):
+        x = tokens @ self.embed.weight.T + self.embed.bias
+        x = F.pad(x, (0, 0, 1, 0)) + self.position
+        x = x + F.pad(self.cls, (0, 0, 0, tokens.shape[1]))
+        for layer in self.encoder.layers:
+            x = x + layer.dropout1(self.attend(layer.self_attn, layer.norm1(x)))
+            y = layer.dropout(F.gelu(layer.linear1(layer.norm2(x))))
+            x = x + layer.dropout2(layer.linear2(y))
+        return self.head(self.norm(x))[:, 0]
 
-def recall_sorted(similarity, k):
-    hits = 0
-    for i, row in enumerate(similarity.tolist()):
-        best = sorted(range(len(row)), key=row.__getitem__, reverse=True)
-        hits += i in best[:k]
-    return hits / len(similarity)
 
+class ClassifierOneByOne(Given):
+    def forward(self, tokens):
+        logits = []
+        for row in tokens:
+            x = torch.vstack([self.cls[0], self.embed(row)]) + self.position[0]
+            for layer in self.encoder.layers:
+                x = layer(x[None])[0]
+            logits.append(self.head(self.norm(x[0])))
+        return torch.stack(logits)
 
-def recall_topk(similarity, k):
-    best = similarity.topk(min(k, len(similarity)), dim=1).indices
-    return (best == torch.arange(len(similarity))[:, None]).any(1).float().mean()
 
+class ClassifierInPieces(Given):
+    """The positions are added piece by piece, which comes to the same."""
 
-def recall_ranks(similarity, k):
-    order = similarity.numpy().argsort(1)[:, ::-1]
-    ranks = (order == np.arange(len(order))[:, None]).argmax(1)
-    return np.mean(ranks < k)
+    def forward(self, tokens):
+        words = self.embed(tokens) + self.position[:, 1:]
+        first = (self.cls + self.position[:, :1]).repeat(tokens.size(0), 1, 1)
+        hidden = self.encoder(torch.concat((first, words), 1))
+        pooled = self.norm(hidden).select(1, 0)
+        return F.linear(pooled, self.head.weight, self.head.bias)
 
 
-def recall_topk_only(similarity, k):
-    best = similarity.topk(k, dim=1).indices
-    return (best == torch.arange(len(similarity))[:, None]).any(1).float().mean().item()
+class ClassifierWithZeros(Given):
+    """The class token is a row of zeros, not the learned one."""
 
+    def forward(self, tokens):
+        x = F.pad(self.embed(tokens), (0, 0, 1, 0)) + self.position
+        return self.head(self.norm(self.encoder(x)[:, 0]))
 
-def recall_hits(similarity, k):
-    own = similarity.diagonal()[:, None]
-    return ((similarity > own).sum(1) < k).float()
 
+class ClassifierWithPositionsTwice(ClassifierAsInTheLesson):
+    def forward(self, tokens):
+        x = self.embed(tokens)
+        x = torch.cat([self.cls.expand(len(x), -1, -1), x + self.position[:, 1:]], dim=1)
+        return self.head(self.norm(self.encoder(x + self.position)[:, 0]))
 
-def recall_forgets_any(similarity, k):
-    best = similarity.topk(min(k, len(similarity)), dim=1).indices
-    return (best == torch.arange(len(similarity))[:, None]).float().mean().item()
 
+class ClassifierTwoMistakes(Given):
+    """No positions, and no final norm."""
 
-def recall_own_along_the_columns(similarity, k):
-    return ((similarity > similarity.diagonal()).sum(1) < k).float().mean().item()
+    def forward(self, tokens):
+        x = self.embed(tokens)
+        x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1)
+        return self.head(self.encoder(x)[:, 0])
 
 
-def zero_shot_loops(images, prompts):
-    classes = []
-    for own in prompts:
-        total = torch.zeros(images.shape[1])
-        for prompt in own:
-            total += prompt / prompt.norm()
-        classes.append(total / total.norm())
-    answers = []
-    for image in images:
-        scores = [float(image.dot(vector)) for vector in classes]
-        answers.append(scores.index(max(scores)))
-    return torch.tensor(answers)
+class ClassifierWithOtherInit(ClassifierAsInTheLesson):
+    def __init__(self, *sizes, **more):
+        super().__init__(*sizes, **more)
+        self.position = nn.Parameter(self.position[:, 1:].detach())
 
 
-def zero_shot_sums(images, prompts):
-    classes = F.normalize(F.normalize(prompts.double(), dim=-1).sum(dim=1), dim=1)
-    return torch.einsum("bd,cd->bc", images.double(), classes).max(dim=1).indices
+class ClassifierOfClasses(ClassifierAsInTheLesson):
+    def forward(self, tokens):
+        return super().forward(tokens).argmax(-1)
 
 
-def zero_shot_nearest(images, prompts):
-    classes = F.normalize(F.normalize(prompts, dim=-1).mean(1), dim=-1)
-    return torch.cdist(F.normalize(images, dim=-1), classes).argmin(1)
+def mel_with_unfold(wave, window, hop, filters):
+    frames = wave.unfold(-1, len(window), hop) * window
+    power = torch.fft.rfft(frames).abs() ** 2
+    return (power @ filters).clamp(min=1e-10).log10()
 
 
-def zero_shot_variant(images, prompts, how):
-    unit = functools.partial(F.normalize, dim=-1)
-    cosines = torch.einsum("bd,cpd->bpc", unit(images), unit(prompts))
-    classes = unit(unit(prompts).mean(1))
-    if how == "vote":
-        return cosines.argmax(2).mode(1).values
-    if how == "best dot product":
-        return torch.einsum("bd,cpd->bcp", images, prompts).amax(2).argmax(1)
-    best = (unit(images) @ classes.T).argmax(1)
-    return {
-        "list": best.tolist(),
-        "float": best.float(),
-        "squeezed": best.squeeze(),
-        "ordered": (unit(images) @ classes.T).argsort(1),
-    }[how]
+def mel_with_a_small_number_added(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window).abs().pow(2)
+    return torch.log10(power @ filters + 1e-10)
 
 
-def zero_shot_wrong(how):
-    return functools.partial(zero_shot_variant, how=how)
+def mel_in_loops(wave, window, hop, filters):
+    rows = []
+    n_fft = window.numel()
+    for row in wave:
+        frames, start = [], 0
+        while start + n_fft <= len(row):
+            z = torch.fft.fft(row[start : start + n_fft].double() * window)[: n_fft // 2 + 1]
+            power = z.real**2 + z.imag**2
+            mel = (filters * power[:, None]).sum(0)
+            frames.append(torch.log(torch.clip(mel, 1e-10)) / np.log(10))
+            start += hop
+        rows.append(torch.stack(frames))
+    return torch.stack(rows)
 
 
-def family_recursive(name, suffixes):
-    front, hyphen, last = name.rpartition("-")
-    return family_recursive(front, suffixes) if hyphen and last in suffixes else name
+def mel_with_cosines(wave, window, hop, filters):
+    n_fft = len(window)
+    angle = 2 * torch.pi * torch.outer(torch.arange(n_fft), torch.arange(n_fft // 2 + 1)) / n_fft
+    frames = (wave.unfold(1, n_fft, hop) * window).double()
+    power = (frames @ angle.double().cos()) ** 2 + (frames @ angle.double().sin()) ** 2
+    mel = torch.einsum("btf,fm->btm", power.float(), filters)
+    return torch.maximum(mel, torch.tensor(1e-10)).log10()
 
 
-def family_takewhile(name, suffixes):
-    first, *others = name.split("-")
-    gone = len(list(itertools.takewhile(suffixes.__contains__, reversed(others))))
-    return "-".join([first, *others[: len(others) - gone]])
+def mel_clamped_late(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window)
+    return ((power * power.conj()).real @ filters).log10().clamp(min=-10)
 
 
-def family_removesuffix(name, suffixes):
-    before = None
-    while name != before:
-        before = name
-        for suffix in suffixes:
-            name = name.removesuffix("-" + suffix)
-    return name
+def mel_normalised(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window, norm="ortho").abs() ** 2
+    return (power @ filters).clamp(min=1e-10).log10()
 
 
-def family_regular_expression(name, suffixes):
-    either = "|".join(sorted(suffixes)) or "(?!)"
-    return re.fullmatch(rf"(.+?)(?:-(?:{either}))*", name)[1]
+def mel_as_whisper(wave, window, hop, filters):
+    log = mel_with_unfold(wave, window, hop, filters)
+    return (torch.maximum(log, log.amax() - 8.0) + 4.0) / 4.0
 
 
-def family_replace(name, suffixes):
-    for suffix in sorted(suffixes):
-        name = name.replace("-" + suffix, "")
-    return name
+def mel_natural_of_magnitudes(wave, window, hop, filters):
+    spectrum = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window)
+    return (spectrum.abs() @ filters).clamp(min=1e-10).log()
 
 
-def family_without_hyphen(name, suffixes):
-    changed = True
-    while changed:
-        changed = False
-        for suffix in sorted(suffixes):
-            if name.endswith(suffix):
-                name, changed = name[: -len(suffix)].strip("-"), True
-    return name
+def mel_without_window_or_floor(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop)).abs() ** 2
+    return (power @ filters).log10()
 
 
-def family_pattern_anywhere(name, suffixes):
-    return re.sub(f"-({'|'.join(sorted(suffixes))})", "", name)
+def mel_in_numpy(wave, window, hop, filters):
+    return mel_with_unfold(wave, window, hop, filters).numpy()
 
 
-def family_tuple(name, suffixes):
-    words = name.split("-")
-    gone = []
-    while len(words) > 1 and words[-1] in suffixes:
-        gone.append(words.pop())
-    return "-".join(words), gone
+def tubelets_in_loops(video, depth, size):
+    _, _, n_frames, H, W = video.shape
+    return torch.stack(
+        [
+            video[:, :, t : t + depth, i : i + size, j : j + size].flatten(1)
+            for t in range(0, n_frames, depth)
+            for i in range(0, H, size)
+            for j in range(0, W, size)
+        ],
+        dim=1,
+    )
 
 
-def family_stops_at_two(name, suffixes):
-    words = name.split("-")
-    while len(words) > 2 and words[-1] in suffixes:
-        words.pop()
-    return "-".join(words)
+def tubelets_unfolded(video, depth, size):
+    x = video.unfold(2, depth, depth).unfold(3, size, size).unfold(4, size, size)
+    return x.movedim(1, 4).flatten(4).flatten(1, 3)
 
 
-def family_first_may_go(name, suffixes):
-    words = name.split("-")
-    while words[-1] in suffixes:
-        words.pop()
-    return "-".join(words)
+def tubelets_from_patches(video, depth, size):
+    """Each stretch of frames is an image with C * depth channels."""
+    parts = video.split(depth, dim=2)
+    return torch.cat([patches_in_loops(part.flatten(1, 2), size) for part in parts], dim=1)
+
+
+def tubelets_by_einsum(video, depth, size):
+    B, C, frames, H, W = video.shape
+    x = video.reshape(B, C, frames // depth, depth, H // size, size, W // size, size)
+    x = torch.einsum("bctdhiwj->bthwcdij", x)
+    return x.reshape(B, -1, C * depth * size**2).to(torch.float64)
+
+
+def tubelets_of_video_order(video, depth, size):
+    """For videos of shape (B, F, C, H, W)."""
+    B, frames, C, H, W = video.shape
+    x = video.reshape(B, frames // depth, depth, C, H // size, size, W // size, size)
+    return x.permute(0, 1, 4, 6, 3, 2, 5, 7).reshape(B, -1, C * depth * size * size)
+
+
+def tubelets_two_mistakes(video, depth, size):
+    """Time fastest among the tokens, the channel last inside."""
+    B, C, frames, H, W = video.shape
+    x = video.reshape(B, C, frames // depth, depth, H // size, size, W // size, size)
+    return x.permute(0, 4, 6, 2, 3, 5, 7, 1).reshape(B, -1, C * depth * size * size)
+
+
+def tubelets_overlapping(video, depth, size):
+    x = video.unfold(2, depth, 1).unfold(3, size, size).unfold(4, size, size)
+    return x.movedim(1, 4).flatten(4).flatten(1, 3)
+
+
+WORDS = {
+    tokenize.NUMBER: "<number>",
+    tokenize.STRING: "<string>",
+    tokenize.INDENT: "<indent>",
+    tokenize.DEDENT: "<dedent>",
+    tokenize.NEWLINE: "<newline>",
+}
+NOTHING = (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER, tokenize.ENCODING)
+
+
+def code_from_bytes(source):
+    kinds = tokenize.tokenize(io.BytesIO(source.encode()).readline)
+    return [WORDS.get(t.type, t.string) for t in kinds if t.type not in NOTHING]
+
+
+def code_by_names(source):
+    words = []
+    for kind, text, *_ in tokenize.generate_tokens(iter(source.splitlines(True)).__next__):
+        name = tokenize.tok_name[kind]
+        if name in ("NUMBER", "STRING", "INDENT", "DEDENT", "NEWLINE"):
+            words += [f"<{name.lower()}>"]
+        elif name in ("NAME", "OP"):
+            words += [text]
+    return words
+
+
+def code_by_cases(source):
+    words = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        match token.type:
+            case tokenize.NAME | tokenize.OP:
+                words.append(token.string)
+            case tokenize.NUMBER | tokenize.STRING:
+                words.append("<number>" if token.type == tokenize.NUMBER else "<string>")
+            case tokenize.INDENT | tokenize.DEDENT | tokenize.NEWLINE:
+                words.append(f"<{tokenize.tok_name[token.type].lower()}>")
+    return words
+
+
+def code_in_a_tuple(source):
+    return tuple(code_from_bytes(source))
+
+
+def code_with(source, drop=(), **other):
+    found = []
+    for t in tokenize.generate_tokens(io.StringIO(source).readline):
+        name = tokenize.tok_name[t.type]
+        if t.type not in NOTHING and name not in drop:
+            found.append(other.get(name, WORDS.get(t.type, t.string)))
+    return found
+
+
+def code_capital_words(source):
+    return [word.upper() if word[0] == "<" else word for word in code_with(source)]
+
+
+def code_strings_and_comments(source):
+    return [
+        WORDS.get(t.type, t.string) if t.type != tokenize.STRING else t.string
+        for t in tokenize.generate_tokens(io.StringIO(source).readline)
+        if t.type not in (tokenize.NL, tokenize.ENDMARKER)
+    ]
+
+
+def code_generator(source):
+    yield from code_with(source)
 
 
 RIGHT = [
-    ("15.similarity", similarity_loops),
-    ("15.similarity", similarity_of_products),
-    ("15.similarity", similarity_row_by_row),
-    ("15.similarity", similarity_from_distances),
-    ("15.info_nce", info_nce_loops),
-    ("15.info_nce", info_nce_one_table),
-    ("15.info_nce", info_nce_soft_targets),
-    ("15.info_nce", lambda i, t, s: info_nce_variant(i, t, s.clamp(max=math.log(100)), "")),
-    ("15.recall_at_k", recall_sorted),
-    ("15.recall_at_k", recall_topk),
-    ("15.recall_at_k", recall_ranks),
-    ("15.recall_at_k", lambda similarity, k: recall_hits(similarity, k).mean().double()),
-    ("15.zero_shot", zero_shot_loops),
-    ("15.zero_shot", zero_shot_sums),
-    ("15.zero_shot", zero_shot_nearest),
-    ("15.zero_shot", lambda *x: zero_shot_variant(*x, "ordered")[:, -1].int()),
-    ("15.family", family_recursive),
-    ("15.family", family_takewhile),
-    ("15.family", family_removesuffix),
-    ("15.family", family_regular_expression),
+    ("15.patchify", patches_in_loops),
+    ("15.patchify", patches_unfolded),
+    ("15.patchify", patches_convolved),
+    ("15.patchify", patches_shuffled_back),
+    ("15.SequenceClassifier", ClassifierAsInTheLesson),
+    ("15.SequenceClassifier", ClassifierByHand),
+    ("15.SequenceClassifier", ClassifierOneByOne),
+    ("15.SequenceClassifier", ClassifierInPieces),
+    ("15.log_mel", mel_with_unfold),
+    ("15.log_mel", mel_with_a_small_number_added),
+    ("15.log_mel", mel_in_loops),
+    ("15.log_mel", mel_with_cosines),
+    ("15.log_mel", mel_clamped_late),
+    ("15.tubelets", tubelets_in_loops),
+    ("15.tubelets", tubelets_unfolded),
+    ("15.tubelets", tubelets_from_patches),
+    ("15.tubelets", tubelets_by_einsum),
+    ("15.code_tokens", code_from_bytes),
+    ("15.code_tokens", code_by_names),
+    ("15.code_tokens", code_by_cases),
+    ("15.code_tokens", code_in_a_tuple),
 ]
 
 WRONG = [
-    ("15.similarity", similarity_with_two_mistakes),
-    ("15.similarity", similarity_rescaled),
-    ("15.similarity", similarity_with_large_epsilon),
-    ("15.similarity", lambda a, b: similarity_loops(a, b).tolist()),
-    ("15.similarity", lambda a, b: torch.tensor(similarity_loops(a, b).tolist())),
-    ("15.similarity", lambda a, b: F.normalize(a @ b.T, dim=-1)),
-    ("15.info_nce", info_nce_wrong("text detached")),
-    ("15.info_nce", info_nce_wrong("not normalised, not scaled")),
-    ("15.info_nce", info_nce_wrong("all look for the first")),
-    ("15.info_nce", info_nce_wrong("binary")),
-    ("15.info_nce", info_nce_wrong("for each image")),
-    ("15.info_nce", info_nce_wrong("both in one softmax")),
-    ("15.info_nce", lambda i, t, s: info_nce_variant(i, t, torch.tensor(s.item()), "")),
-    ("15.info_nce", lambda i, t, s: info_nce_variant(i, t, s * 0 + math.log(1 / 0.07), "")),
-    ("15.recall_at_k", recall_topk_only),
-    ("15.recall_at_k", recall_hits),
-    ("15.recall_at_k", recall_forgets_any),
-    ("15.recall_at_k", recall_own_along_the_columns),
-    ("15.recall_at_k", lambda similarity, k: k / len(similarity)),
-    ("15.zero_shot", zero_shot_wrong("vote")),
-    ("15.zero_shot", zero_shot_wrong("best dot product")),
-    ("15.zero_shot", zero_shot_wrong("list")),
-    ("15.zero_shot", zero_shot_wrong("float")),
-    ("15.zero_shot", zero_shot_wrong("squeezed")),
-    ("15.family", family_replace),
-    ("15.family", family_without_hyphen),
-    ("15.family", family_pattern_anywhere),
-    ("15.family", family_tuple),
-    ("15.family", family_stops_at_two),
-    ("15.family", family_first_may_go),
+    ("15.patchify", patches_of_square_images),
+    ("15.patchify", patches_as_words_last),
+    ("15.patchify", patches_read_backwards),
+    ("15.patchify", patches_without_reshape),
+    ("15.patchify", patches_through_numpy),
+    ("15.SequenceClassifier", ClassifierWithZeros),
+    ("15.SequenceClassifier", ClassifierWithPositionsTwice),
+    ("15.SequenceClassifier", ClassifierTwoMistakes),
+    ("15.SequenceClassifier", ClassifierWithOtherInit),
+    ("15.SequenceClassifier", ClassifierOfClasses),
+    ("15.log_mel", mel_normalised),
+    ("15.log_mel", mel_as_whisper),
+    ("15.log_mel", mel_natural_of_magnitudes),
+    ("15.log_mel", mel_without_window_or_floor),
+    ("15.log_mel", mel_in_numpy),
+    ("15.tubelets", tubelets_of_video_order),
+    ("15.tubelets", tubelets_two_mistakes),
+    ("15.tubelets", tubelets_overlapping),
+    ("15.code_tokens", code_capital_words),
+    ("15.code_tokens", code_strings_and_comments),
+    ("15.code_tokens", code_generator),
 ]

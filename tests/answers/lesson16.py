@@ -1,428 +1,300 @@
 """Answers to lesson 16: right ones in an unusual style, and mistakes that nobody listed."""
 
-import collections
+import functools
+import itertools
 import math
-import statistics
+import re
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 
-def fused_into_an_empty_tensor(text, image, kinds, text_mask):
-    (B, T, d), N = text.shape, image.shape[1]
-    tokens, mask = torch.empty(B, T + N, d), torch.full((B, T + N), True)
-    tokens[:, :T], tokens[:, T:] = text, image
-    tokens += torch.repeat_interleave(kinds, torch.tensor([T, N]), dim=0)
-    mask[:, :T] = text_mask
-    return tokens, mask
+def similarity_loops(a, b):
+    table = torch.zeros(len(a), len(b))
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            lengths = x.dot(x).sqrt() * y.dot(y).sqrt()
+            if lengths > 0:
+                table[i, j] = x.dot(y) / lengths
+    return table
 
 
-def fused_with_an_embedding(text, image, kinds, text_mask):
-    kind = torch.tensor([0] * text.shape[1] + [1] * image.shape[1])
-    tokens = torch.hstack((text, image)) + F.embedding(kind, kinds)
-    return [tokens, F.pad(text_mask, (0, image.shape[1]), value=True)]
+def similarity_of_products(a, b):
+    a, b = a.double(), b.double()
+    lengths = a.norm(dim=1)[:, None] * b.norm(dim=1)[None, :]
+    return torch.einsum("id,jd->ij", a, b) / lengths.clamp(min=1e-8)
 
 
-def fused_row_by_row(text, image, kinds, text_mask):
-    rows, masks = [], []
-    for words, patches, real in zip(text, image, text_mask, strict=True):
-        rows.append(torch.stack([w + kinds[0] for w in words] + [p + kinds[1] for p in patches]))
-        masks.append(torch.tensor(real.tolist() + [True] * len(patches)))
-    return torch.stack(rows).double(), torch.stack(masks)
+def similarity_row_by_row(a, b):
+    return torch.stack([F.cosine_similarity(row, b, dim=-1) for row in a])
 
 
-def fused_in_place(text, image, kinds, text_mask):
-    text += kinds[0]
-    image += kinds[1]
-    seen = torch.ones(image.shape[:2], dtype=torch.bool)
-    return torch.cat([text, image], dim=1), torch.cat([text_mask, seen], dim=1)
+def similarity_from_distances(a, b):
+    """Of unit vectors the squared distance is 2 - 2 cos; a row of zeros is put right."""
+    a, b = F.normalize(a), F.normalize(b)
+    squares = (a[:, None] - b[None]).pow(2).sum(-1)
+    return (a.pow(2).sum(1, keepdim=True) + b.pow(2).sum(1) - squares) / 2
 
 
-def fused_with_text_mask_for_the_image(text, image, kinds, text_mask):
-    tokens = torch.cat([text + kinds[0], image + kinds[1]], dim=1)
-    return tokens, torch.cat([text_mask, text_mask], dim=1)
+def similarity_with_two_mistakes(a, b):
+    return b @ a.T
 
 
-def fused_with_two_mistakes(text, image, kinds, text_mask):
-    """Kinds swapped, mask upside down."""
-    tokens, mask = fused_with_an_embedding(text, image, kinds.flip(0), text_mask)
-    return tokens, ~mask
+def similarity_rescaled(a, b):
+    return (F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T + 1) / 2
 
 
-def fused_with_integers(text, image, kinds, text_mask):
-    tokens, mask = fused_with_an_embedding(text, image, kinds, text_mask)
-    return tokens, mask.long()
+def similarity_with_large_epsilon(a, b):
+    return a @ b.T / (a.norm(dim=-1)[:, None] * b.norm(dim=-1) + 0.1)
 
 
-def late_in_loops(text, image, text_mask):
-    rows = []
-    for words, patches, real in zip(text, image, text_mask, strict=True):
-        kept = words[real]
-        question = kept.mean(0) if len(kept) else words.new_zeros(words.shape[-1])
-        rows.append(torch.cat([question, patches.sum(0) / len(patches)]))
-    return torch.stack(rows)
+def info_nce_loops(image, text, log_scale):
+    logits = similarity_of_products(image, text) * log_scale.exp()
+    total = 0.0
+    for i in range(len(logits)):
+        total = total + logits[i].logsumexp(0) - logits[i, i]
+        total = total + logits[:, i].logsumexp(0) - logits[i, i]
+    return total / (2 * len(logits))
 
 
-def late_with_einsum(text, image, text_mask):
-    share = text_mask.double() / text_mask.double().sum(-1, keepdim=True).clamp_min(1e-9)
-    question = torch.einsum("btd,bt->bd", text.double(), share)
-    return torch.hstack([question, image.double().mean(dim=1)])
+def info_nce_one_table(image, text, log_scale):
+    logits = (F.normalize(image) * torch.exp(log_scale)).matmul(F.normalize(text).mT)
+    losses = logits.log_softmax(0).diagonal() + logits.log_softmax(1).diagonal()
+    return -losses.mean() / 2
 
 
-def late_with_nan_taken_out(text, image, text_mask):
-    """The nan is in the weights, which have no gradient: nothing is wrong with that."""
-    weights = (text_mask / text_mask.sum(1, keepdim=True)).nan_to_num(0.0)
-    return torch.cat([(weights[:, None] @ text).squeeze(1), image.mean(1)], -1)
+def info_nce_soft_targets(image, text, log_scale):
+    logits = log_scale.exp() * F.cosine_similarity(image[:, None], text[None], dim=-1)
+    both = torch.cat([logits, logits.T])
+    return F.cross_entropy(both, torch.eye(len(image)).repeat(2, 1))
 
 
-def late_with_masked_fill(text, image, text_mask):
-    words = text.masked_fill(text_mask.logical_not().unsqueeze(-1), 0.0)
-    count = torch.count_nonzero(text_mask, dim=1).clamp(min=1).unsqueeze(1)
-    return torch.concat((words.sum(1) / count, image.mean(1)), axis=1)
+def info_nce_variant(image, text, log_scale, how):
+    if how == "text detached":
+        text = text.detach()
+    if how == "not normalised, not scaled":
+        logits = image @ text.T
+    else:
+        logits = log_scale.exp() * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+    targets = torch.arange(len(logits))
+    if how == "all look for the first":
+        targets = torch.zeros(len(logits), dtype=torch.long)
+    if how == "binary":
+        return F.binary_cross_entropy_with_logits(logits, torch.eye(len(logits)))
+    if how == "for each image":
+        return F.cross_entropy(logits, targets, reduction="none")
+    if how == "both in one softmax":
+        return -logits.flatten().log_softmax(0).view_as(logits).diagonal().mean()
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
 
 
-def late_with_nanmean(text, image, text_mask):
-    """The mean of nothing is nan: right but for the empty question."""
-    words = text.masked_fill(~text_mask[..., None], math.nan)
-    return torch.cat([words.nanmean(1), image.mean(1)], dim=1)
+def info_nce_wrong(how):
+    return functools.partial(info_nce_variant, how=how)
 
 
-def late_with_nan_to_num(text, image, text_mask):
-    m = text_mask[..., None].float()
-    return torch.cat([((text * m).sum(1) / m.sum(1)).nan_to_num(), image.mean(1)], dim=1)
+def recall_sorted(similarity, k):
+    hits = 0
+    for i, row in enumerate(similarity.tolist()):
+        best = sorted(range(len(row)), key=row.__getitem__, reverse=True)
+        hits += i in best[:k]
+    return hits / len(similarity)
 
 
-def late_skipping_the_empty(text, image, text_mask):
-    some = text_mask.any(1)
-    return late_in_loops(text[some], image[some], text_mask[some])
+def recall_topk(similarity, k):
+    best = similarity.topk(min(k, len(similarity)), dim=1).indices
+    return (best == torch.arange(len(similarity))[:, None]).any(1).float().mean()
 
 
-def late_with_two_mistakes(text, image, text_mask):
-    """Padding in the mean, and the image in front."""
-    return torch.cat([image.mean(1), text.mean(1)], dim=1)
+def recall_ranks(similarity, k):
+    order = similarity.numpy().argsort(1)[:, ::-1]
+    ranks = (order == np.arange(len(order))[:, None]).argmax(1)
+    return np.mean(ranks < k)
 
 
-class GivenFusion(nn.Module):
-    def __init__(self, d_model, n_heads, d_ff):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(d_model)
-        self.cross_attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
-        self.norm2 = nn.LayerNorm(d_model)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model)
-        )
+def recall_topk_only(similarity, k):
+    best = similarity.topk(k, dim=1).indices
+    return (best == torch.arange(len(similarity))[:, None]).any(1).float().mean().item()
 
 
-class ByHand:
-    """Attention head by head, without PyTorch's."""
+def recall_hits(similarity, k):
+    own = similarity.diagonal()[:, None]
+    return ((similarity > own).sum(1) < k).float()
 
-    def look(self, query, image, mask):
-        attention = self.cross_attention
-        weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(x, w, b).unflatten(-1, (attention.num_heads, -1))
-            for x, w, b in zip((query, image, image), weights, biases, strict=True)
-        )
-        scores = torch.einsum("bihc,bjhc->bhij", q, k) / q.shape[-1] ** 0.5
-        if mask is not None:
-            scores = scores.masked_fill(~mask[:, None, None], -1e9)
-        return attention.out_proj(torch.einsum("bhij,bjhc->bihc", scores.softmax(-1), v).flatten(2))
 
+def recall_forgets_any(similarity, k):
+    best = similarity.topk(min(k, len(similarity)), dim=1).indices
+    return (best == torch.arange(len(similarity))[:, None]).float().mean().item()
 
-class FusionByHand(ByHand, GivenFusion):
-    def forward(self, text, image, image_mask=None):
-        text = self.look(self.norm1(text), image, image_mask) + text
-        return self.feed_forward(self.norm2(text)).add(text)
 
+def recall_own_along_the_columns(similarity, k):
+    return ((similarity > similarity.diagonal()).sum(1) < k).float().mean().item()
 
-class FusionExampleByExample(GivenFusion):
-    """No mask: padding is cut off."""
 
-    def forward(self, text, image, image_mask=None):
-        rows = []
-        for i in range(len(text)):
-            seen = image[i] if image_mask is None else image[i, image_mask[i]]
-            x = text[i] + self.cross_attention(self.norm1(text[i]), seen, seen)[0]
-            rows.append(x + nn.Sequential(self.norm2, *self.feed_forward)(x))
-        return torch.stack(rows)
+def zero_shot_loops(images, prompts):
+    classes = []
+    for own in prompts:
+        total = torch.zeros(images.shape[1])
+        for prompt in own:
+            total += prompt / prompt.norm()
+        classes.append(total / total.norm())
+    answers = []
+    for image in images:
+        scores = [float(image.dot(vector)) for vector in classes]
+        answers.append(scores.index(max(scores)))
+    return torch.tensor(answers)
 
 
-class FusionWithFloatMask(GivenFusion):
-    def forward(self, text, image, image_mask=None):
-        if image_mask is None:
-            image_mask = torch.ones(image.shape[:2], dtype=torch.bool)
-        hidden = torch.zeros(image_mask.shape).masked_fill(image_mask == 0, -torch.inf)
-        hidden = hidden[:, None].expand(-1, text.shape[1], -1)
-        hidden = hidden.repeat_interleave(self.cross_attention.num_heads, dim=0)
-        asked = self.cross_attention(
-            self.norm1(text), image, image, attn_mask=hidden, need_weights=False
-        )
-        x = torch.add(asked[0], text)
-        return torch.stack([x, self.feed_forward(self.norm2(x))]).sum(0)
+def zero_shot_sums(images, prompts):
+    classes = F.normalize(F.normalize(prompts.double(), dim=-1).sum(dim=1), dim=1)
+    return torch.einsum("bd,cd->bc", images.double(), classes).max(dim=1).indices
 
 
-class FusionForgettingMaskNone(GivenFusion):
-    def forward(self, text, image, image_mask=None):
-        x = self.norm1(text)
-        x = text + self.cross_attention(x, image, image, key_padding_mask=~image_mask)[0]
-        return x + self.feed_forward(self.norm2(x))
+def zero_shot_nearest(images, prompts):
+    classes = F.normalize(F.normalize(prompts, dim=-1).mean(1), dim=-1)
+    return torch.cdist(F.normalize(images, dim=-1), classes).argmin(1)
 
 
-class FusionWithZeroedPadding(GivenFusion):
-    """The image is zeroed where it is padding, which hides nothing."""
+def zero_shot_variant(images, prompts, how):
+    unit = functools.partial(F.normalize, dim=-1)
+    cosines = torch.einsum("bd,cpd->bpc", unit(images), unit(prompts))
+    classes = unit(unit(prompts).mean(1))
+    if how == "vote":
+        return cosines.argmax(2).mode(1).values
+    if how == "best dot product":
+        return torch.einsum("bd,cpd->bcp", images, prompts).amax(2).argmax(1)
+    best = (unit(images) @ classes.T).argmax(1)
+    return {
+        "list": best.tolist(),
+        "float": best.float(),
+        "squeezed": best.squeeze(),
+        "ordered": (unit(images) @ classes.T).argsort(1),
+    }[how]
 
-    def forward(self, text, image, image_mask=None):
-        image = image if image_mask is None else image * image_mask[..., None]
-        x = text + self.cross_attention(self.norm1(text), image, image)[0]
-        return x + self.feed_forward(self.norm2(x))
 
+def zero_shot_wrong(how):
+    return functools.partial(zero_shot_variant, how=how)
 
-class FusionWithTwoMistakes(GivenFusion):
-    """Mask forgotten, feed-forward without its residual."""
 
-    def forward(self, text, image, image_mask=None):
-        x = text + self.cross_attention(self.norm1(text), image, image)[0]
-        return self.feed_forward(self.norm2(x))
+def family_recursive(name, suffixes):
+    front, hyphen, last = name.rpartition("-")
+    return family_recursive(front, suffixes) if hyphen and last in suffixes else name
 
 
-class FusionWithMaskAsNumbers(GivenFusion):
-    """A float mask is added to the scores."""
+def family_takewhile(name, suffixes):
+    first, *others = name.split("-")
+    gone = len(list(itertools.takewhile(suffixes.__contains__, reversed(others))))
+    return "-".join([first, *others[: len(others) - gone]])
 
-    def forward(self, text, image, image_mask=None):
-        hidden = None if image_mask is None else 1.0 - image_mask.float()
-        x = self.norm1(text)
-        x = text + self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
-        return x + self.feed_forward(self.norm2(x))
 
+def family_removesuffix(name, suffixes):
+    before = None
+    while name != before:
+        before = name
+        for suffix in suffixes:
+            name = name.removesuffix("-" + suffix)
+    return name
 
-class FusionWithoutGradient(FusionByHand):
-    @torch.no_grad()
-    def forward(self, text, image, image_mask=None):
-        return super().forward(text, image, image_mask)
 
+def family_regular_expression(name, suffixes):
+    either = "|".join(sorted(suffixes)) or "(?!)"
+    return re.fullmatch(rf"(.+?)(?:-(?:{either}))*", name)[1]
 
-class FusionWithLayersOfItsOwn(FusionByHand):
-    def __init__(self, d_model, n_heads, d_ff):
-        super().__init__(d_model, n_heads, d_ff)
-        self.norm_image = nn.LayerNorm(d_model)
 
-
-class GivenGated(GivenFusion):
-    def __init__(self, d_model, n_heads, d_ff):
-        super().__init__(d_model, n_heads, d_ff)
-        self.gate_attention = nn.Parameter(torch.zeros(1))
-        self.gate_feed_forward = nn.Parameter(torch.zeros(1))
+def family_replace(name, suffixes):
+    for suffix in sorted(suffixes):
+        name = name.replace("-" + suffix, "")
+    return name
 
 
-class GatedByHand(ByHand, GivenGated):
-    def forward(self, text, image, image_mask=None):
-        text = self.gate_attention.tanh() * self.look(self.norm1(text), image, image_mask) + text
-        return torch.addcmul(
-            text, self.gate_feed_forward.tanh(), self.feed_forward(self.norm2(text))
-        )
+def family_without_hyphen(name, suffixes):
+    changed = True
+    while changed:
+        changed = False
+        for suffix in sorted(suffixes):
+            if name.endswith(suffix):
+                name, changed = name[: -len(suffix)].strip("-"), True
+    return name
 
 
-class GatedWithSigmoids(ByHand, GivenGated):
-    """tanh(g) = 2 sigmoid(2g) - 1."""
+def family_pattern_anywhere(name, suffixes):
+    return re.sub(f"-({'|'.join(sorted(suffixes))})", "", name)
 
-    def forward(self, text, image, image_mask=None):
-        open1 = 2 * torch.sigmoid(2 * self.gate_attention) - 1
-        open2 = 2 * torch.sigmoid(2 * self.gate_feed_forward) - 1
-        x = text + self.look(self.norm1(text), image, image_mask) * open1
-        return x + self.feed_forward(self.norm2(x)) * open2
 
+def family_tuple(name, suffixes):
+    words = name.split("-")
+    gone = []
+    while len(words) > 1 and words[-1] in suffixes:
+        gone.append(words.pop())
+    return "-".join(words), gone
 
-class GatedWithLerp(GivenGated):
-    def forward(self, text, image, image_mask=None):
-        hidden = None if image_mask is None else image_mask.logical_not()
-        asked, _ = self.cross_attention(self.norm1(text), image, image, hidden, need_weights=False)
-        x = torch.lerp(text, text + asked, torch.tanh(self.gate_attention))
-        return torch.lerp(x, x + self.feed_forward(self.norm2(x)), self.gate_feed_forward.tanh())
 
+def family_stops_at_two(name, suffixes):
+    words = name.split("-")
+    while len(words) > 2 and words[-1] in suffixes:
+        words.pop()
+    return "-".join(words)
 
-class GatedWithMathTanh(ByHand, GivenGated):
-    def forward(self, text, image, image_mask=None):
-        a, f = math.tanh(self.gate_attention.item()), math.tanh(self.gate_feed_forward.item())
-        x = text + a * self.look(self.norm1(text), image, image_mask)
-        return x + f * self.feed_forward(self.norm2(x))
-
-
-class GatedOnce(ByHand, GivenGated):
-    """One gate over what both steps add."""
-
-    def forward(self, text, image, image_mask=None):
-        x = text + self.look(self.norm1(text), image, image_mask)
-        x = x + self.feed_forward(self.norm2(x))
-        return text + torch.tanh(self.gate_attention) * (x - text)
-
-
-class GatedByQuestion(ByHand, GivenGated):
-    def forward(self, text, image, image_mask=None):
-        x = text
-        if self.gate_attention != 0:
-            x = x + torch.tanh(self.gate_attention) * self.look(self.norm1(x), image, image_mask)
-        if self.gate_feed_forward != 0:
-            x = x + torch.tanh(self.gate_feed_forward) * self.feed_forward(self.norm2(x))
-        return x
-
-
-class GatedWithTwoMistakes(ByHand, GivenGated):
-    """Sigmoid, and the mask forgotten."""
-
-    def forward(self, text, image, image_mask=None):
-        x = text + self.gate_attention.sigmoid() * self.look(self.norm1(text), image, None)
-        return x + self.gate_feed_forward.sigmoid() * self.feed_forward(self.norm2(x))
-
-
-class GatedResidualOfTheNormed(ByHand, GivenGated):
-    def forward(self, text, image, image_mask=None):
-        text = self.norm1(text)
-        x = text + torch.tanh(self.gate_attention) * self.look(text, image, image_mask)
-        return x + torch.tanh(self.gate_feed_forward) * self.feed_forward(self.norm2(x))
-
-
-def blind_with_mode(train_questions, train_answers, test_questions, test_answers):
-    answers = collections.defaultdict(lambda: train_answers)
-    for question in set(train_questions):
-        pairs = zip(train_questions, train_answers, strict=True)
-        answers[question] = [a for q, a in pairs if q == question]
-    guesses = [statistics.mode(answers[question]) for question in test_questions]
-    return statistics.fmean(map(str.__eq__, guesses, test_answers))
-
-
-def blind_with_dicts(train_questions, train_answers, test_questions, test_answers):
-    counts, overall = {}, {}
-    for i in range(len(train_questions)):
-        q, a = train_questions[i], train_answers[i]
-        counts.setdefault(q, {})
-        counts[q][a] = counts[q].get(a, 0) + 1
-        overall[a] = overall.get(a, 0) + 1
-    right = 0
-    for i, question in enumerate(test_questions):
-        seen = counts.get(question, overall)
-        best = None
-        for answer, count in seen.items():
-            if best is None or count > seen[best]:
-                best = answer
-        right += best == test_answers[i]
-    return torch.tensor(right / len(test_questions), dtype=torch.float64)
-
-
-def blind_with_list_count(train_questions, train_answers, test_questions, test_answers):
-    def guess(question):
-        pairs = list(zip(train_questions, train_answers, strict=True))
-        seen = [a for q, a in pairs if q == question] or train_answers
-        return max(seen, key=seen.count)
-
-    right = [guess(q) == a for q, a in zip(test_questions, test_answers, strict=True)]
-    return torch.tensor(right).double().mean().item()
-
-
-def blind_with_pairs(train_questions, train_answers, test_questions, test_answers):
-    counts = collections.Counter(zip(train_questions, train_answers, strict=True)).most_common()
-    guesses = {question: answer for (question, answer), _ in reversed(counts)}
-    best = collections.Counter(train_answers).most_common()[0][0]
-    pairs = zip(test_questions, test_answers, strict=True)
-    hits = [guesses.get(question, best) == answer for question, answer in pairs]
-    return hits.count(True) / len(hits)
-
-
-def blind_with_pairs_overwritten(train_questions, train_answers, test_questions, test_answers):
-    """The rarest answer of each question is what stays in the dict."""
-    counts = collections.Counter(zip(train_questions, train_answers, strict=True)).most_common()
-    guesses = {question: answer for (question, answer), _ in counts}
-    best = collections.Counter(train_answers).most_common()[0][0]
-    pairs = zip(test_questions, test_answers, strict=True)
-    return sum(guesses.get(q, best) == a for q, a in pairs) / len(test_questions)
-
-
-def blind_variant(how):
-    def answer(train_questions, train_answers, test_questions, test_answers):
-        table = collections.defaultdict(list)
-        for question, a in zip(train_questions, train_answers, strict=True):
-            table[question.split()[0] if how == "first word" else question].append(a)
-        right = 0
-        for question, a in zip(test_questions, test_answers, strict=True):
-            key = question.split()[0] if how == "first word" else question
-            seen = table.get(key, train_answers)
-            if how == "yes for unseen":
-                seen = table.get(key, ["yes"])
-            if how == "any":
-                right += a in seen
-            elif how == "last in the alphabet":
-                right += max(sorted(seen, reverse=True), key=seen.count) == a
-            else:
-                right += collections.Counter(seen).most_common(1)[0][0] == a
-        share = right / len(test_questions)
-        return round(share, 2) if how == "rounded" else share
-
-    return answer
-
-
-def blind_stopping_at_the_unseen(train_questions, train_answers, test_questions, test_answers):
-    table = collections.defaultdict(list)
-    for question, answer in zip(train_questions, train_answers, strict=True):
-        table[question].append(answer)
-    guesses = {q: collections.Counter(a).most_common(1)[0][0] for q, a in table.items()}
-    pairs = zip(test_questions, test_answers, strict=True)
-    return sum(guesses[q] == a for q, a in pairs) / len(test_questions)
+
+def family_first_may_go(name, suffixes):
+    words = name.split("-")
+    while words[-1] in suffixes:
+        words.pop()
+    return "-".join(words)
 
 
 RIGHT = [
-    ("16.early_fusion", fused_into_an_empty_tensor),
-    ("16.early_fusion", fused_with_an_embedding),
-    ("16.early_fusion", fused_row_by_row),
-    (
-        "16.early_fusion",
-        lambda text, image, kinds, text_mask: (
-            torch.cat([text + kinds[:1], image + kinds[1:]], dim=-2),
-            torch.cat([text_mask, torch.ones_like(image[..., 0]) > 0], dim=-1),
-        ),
-    ),
-    ("16.late_fusion", late_in_loops),
-    ("16.late_fusion", late_with_einsum),
-    ("16.late_fusion", late_with_nan_taken_out),
-    ("16.late_fusion", late_with_masked_fill),
-    ("16.CrossAttentionFusion", FusionByHand),
-    ("16.CrossAttentionFusion", FusionExampleByExample),
-    ("16.CrossAttentionFusion", FusionWithFloatMask),
-    ("16.GatedCrossAttention", GatedByHand),
-    ("16.GatedCrossAttention", GatedWithSigmoids),
-    ("16.GatedCrossAttention", GatedWithLerp),
-    ("16.question_only_accuracy", blind_with_mode),
-    ("16.question_only_accuracy", blind_with_dicts),
-    ("16.question_only_accuracy", blind_with_list_count),
-    ("16.question_only_accuracy", blind_with_pairs),
+    ("16.similarity", similarity_loops),
+    ("16.similarity", similarity_of_products),
+    ("16.similarity", similarity_row_by_row),
+    ("16.similarity", similarity_from_distances),
+    ("16.info_nce", info_nce_loops),
+    ("16.info_nce", info_nce_one_table),
+    ("16.info_nce", info_nce_soft_targets),
+    ("16.info_nce", lambda i, t, s: info_nce_variant(i, t, s.clamp(max=math.log(100)), "")),
+    ("16.recall_at_k", recall_sorted),
+    ("16.recall_at_k", recall_topk),
+    ("16.recall_at_k", recall_ranks),
+    ("16.recall_at_k", lambda similarity, k: recall_hits(similarity, k).mean().double()),
+    ("16.zero_shot", zero_shot_loops),
+    ("16.zero_shot", zero_shot_sums),
+    ("16.zero_shot", zero_shot_nearest),
+    ("16.zero_shot", lambda *x: zero_shot_variant(*x, "ordered")[:, -1].int()),
+    ("16.family", family_recursive),
+    ("16.family", family_takewhile),
+    ("16.family", family_removesuffix),
+    ("16.family", family_regular_expression),
 ]
 
 WRONG = [
-    ("16.early_fusion", fused_in_place),
-    ("16.early_fusion", fused_with_text_mask_for_the_image),
-    ("16.early_fusion", fused_with_two_mistakes),
-    ("16.early_fusion", fused_with_integers),
-    ("16.late_fusion", late_with_nanmean),
-    ("16.late_fusion", late_with_nan_to_num),
-    ("16.late_fusion", late_skipping_the_empty),
-    ("16.late_fusion", late_with_two_mistakes),
-    ("16.late_fusion", lambda *args: late_in_loops(*args).tolist()),
-    ("16.CrossAttentionFusion", FusionForgettingMaskNone),
-    ("16.CrossAttentionFusion", FusionWithZeroedPadding),
-    ("16.CrossAttentionFusion", FusionWithTwoMistakes),
-    ("16.CrossAttentionFusion", FusionWithMaskAsNumbers),
-    ("16.CrossAttentionFusion", FusionWithoutGradient),
-    ("16.CrossAttentionFusion", FusionWithLayersOfItsOwn),
-    ("16.CrossAttentionFusion", FusionByHand(4, 2, 6)),
-    ("16.GatedCrossAttention", GatedWithMathTanh),
-    ("16.GatedCrossAttention", GatedOnce),
-    ("16.GatedCrossAttention", GatedByQuestion),
-    ("16.GatedCrossAttention", GatedWithTwoMistakes),
-    ("16.GatedCrossAttention", GatedResidualOfTheNormed),
-    ("16.question_only_accuracy", blind_with_pairs_overwritten),
-    ("16.question_only_accuracy", blind_variant("first word")),
-    ("16.question_only_accuracy", blind_variant("yes for unseen")),
-    ("16.question_only_accuracy", blind_variant("any")),
-    ("16.question_only_accuracy", blind_variant("last in the alphabet")),
-    ("16.question_only_accuracy", blind_variant("rounded")),
-    ("16.question_only_accuracy", blind_stopping_at_the_unseen),
+    ("16.similarity", similarity_with_two_mistakes),
+    ("16.similarity", similarity_rescaled),
+    ("16.similarity", similarity_with_large_epsilon),
+    ("16.similarity", lambda a, b: similarity_loops(a, b).tolist()),
+    ("16.similarity", lambda a, b: torch.tensor(similarity_loops(a, b).tolist())),
+    ("16.similarity", lambda a, b: F.normalize(a @ b.T, dim=-1)),
+    ("16.info_nce", info_nce_wrong("text detached")),
+    ("16.info_nce", info_nce_wrong("not normalised, not scaled")),
+    ("16.info_nce", info_nce_wrong("all look for the first")),
+    ("16.info_nce", info_nce_wrong("binary")),
+    ("16.info_nce", info_nce_wrong("for each image")),
+    ("16.info_nce", info_nce_wrong("both in one softmax")),
+    ("16.info_nce", lambda i, t, s: info_nce_variant(i, t, torch.tensor(s.item()), "")),
+    ("16.info_nce", lambda i, t, s: info_nce_variant(i, t, s * 0 + math.log(1 / 0.07), "")),
+    ("16.recall_at_k", recall_topk_only),
+    ("16.recall_at_k", recall_hits),
+    ("16.recall_at_k", recall_forgets_any),
+    ("16.recall_at_k", recall_own_along_the_columns),
+    ("16.recall_at_k", lambda similarity, k: k / len(similarity)),
+    ("16.zero_shot", zero_shot_wrong("vote")),
+    ("16.zero_shot", zero_shot_wrong("best dot product")),
+    ("16.zero_shot", zero_shot_wrong("list")),
+    ("16.zero_shot", zero_shot_wrong("float")),
+    ("16.zero_shot", zero_shot_wrong("squeezed")),
+    ("16.family", family_replace),
+    ("16.family", family_without_hyphen),
+    ("16.family", family_pattern_anywhere),
+    ("16.family", family_tuple),
+    ("16.family", family_stops_at_two),
+    ("16.family", family_first_may_go),
 ]

@@ -1,776 +1,1044 @@
-"""Lesson 15: a shared space. Answers take and return PyTorch tensors; 15.3 works on names."""
+"""Lesson 15: images, sound, video and code as sequences. Answers work with PyTorch tensors."""
 
+import io
 import re
-import warnings
+import tokenize
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import top_k_accuracy_score
-from transformers.models.clip.modeling_clip import image_text_contrastive_loss
+from torch import nn
+from transformers import ViTConfig, ViTForImageClassification
 
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
-from utils.checks.probes import with_slopes
+from utils.checks.probes import fill, in_training, with_slopes
 
-LESSON = Lesson("15", "A shared space", "15_shared_space")
-FLOAT32 = Tolerance(absolute=1e-5, relative=1e-4)
+LESSON = Lesson("15", "Everything is a sequence", "15_everything_is_a_sequence")
+MODULES = Tolerance(absolute=1e-4, relative=1e-4)  # two layers' rounding in 32 bits, with room
+LOGARITHMS = Tolerance(absolute=1e-4, relative=1e-4)
 
 
 def _normal(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _learned(answer, *inputs):
-    """The answer's result, with its gradients where the inputs are such as are being learned."""
-    return with_slopes(answer, *inputs) if inputs[0].requires_grad else answer(*inputs)
+def _counted(*shape: int) -> torch.Tensor:
+    """0.0, 1.0, 2.0, ... in this shape: each number says where it came from."""
+    return torch.arange(float(torch.Size(shape).numel())).reshape(shape)
 
 
-def _unit(x, dim=-1):
-    return F.normalize(x, dim=dim)
+# --- 15.1 patchify --------------------------------------------------------------------------
 
 
-# --- 15.1 similarity ------------------------------------------------------------------------
+def _patchify(images, size):
+    return F.unfold(images, size, stride=size).transpose(1, 2)
 
 
-def _similarity(a, b):
-    if len(a) * b.numel() > 100_000:  # every pair of rows side by side would be slow to train with
-        return _unit(a) @ _unit(b).T
-    return F.cosine_similarity(a[:, None], b[None], dim=-1)
+def _squares(order=(0, 2, 4, 1, 3, 5), pixels_last=True):
+    """The image cut by one `reshape` and put in order by one `permute`, either of them replaced."""
 
-
-def _product(of_a, of_b=None):
-    """The matrix product of the rows after something has been done to them."""
-    return lambda a, b: of_a(a) @ (of_b or of_a)(b).T
-
-
-similarity = Exercise(
-    number="15.1",
-    name="similarity",
-    oracle=_similarity,
-    compared_with="`F.cosine_similarity(a[:, None], b[None], dim=-1)`",
-    probe=_learned,
-    tolerance=FLOAT32,
-    cases=lambda: [
-        Case(_normal(1, 2, 4), _normal(2, 3, 4)),
-        Case(torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0], [-6.0, -8.0]])),
-        Case(torch.tensor([[2.0, 1.0, 2.0], [0.0, 0.0, 0.0]]), torch.tensor([[1.0, -2.0, 2.0]])),
-        Case(_normal(3, 3, 3), _normal(4, 3, 3)),
-        Case(_normal(5, 4, 6), 2 * _normal(6, 4, 6) + 1),
-        Case(
-            _normal(7, 3, 5).requires_grad_(),
-            _normal(8, 2, 5).requires_grad_(),
-            label="similarity(a, b) of shapes (3, 5) and (2, 5), and its gradients:\n"
-            "[result, [gradient of a, gradient of b]]",
-        ),
-    ],
-    mistakes=[
-        Mistake(
-            "not_normalised",
-            "These are plain dot products: a long vector scores high wherever it points. Divide "
-            "every row by its length first: `F.normalize(a, dim=-1)`.",
-            _product(lambda x: x),
-        ),
-        Mistake(
-            "normalised_along_the_batch",
-            "You normalise each *column*, so the numbers of one vector depend on its neighbours in "
-            "the batch. Each row is a vector: `dim=-1`.",
-            _product(lambda x: _unit(x, dim=0)),
-        ),
-        Mistake(
-            "one_length_for_all",
-            "You divide the whole table by one length. Every row has its own: "
-            "`a.norm(dim=-1, keepdim=True)`.",
-            _product(lambda x: x / x.norm()),
-        ),
-        Mistake(
-            "no_keepdim",
-            "The lengths have lost their axis, and PyTorch lays them along the *columns*. In a "
-            "square table that gives no error, only wrong numbers: `keepdim=True`.",
-            _product(lambda x: x / x.norm(dim=-1)),
-        ),
-        Mistake(
-            "only_a_normalised",
-            "The rows of `a` are normalised, those of `b` are not: divide these by their lengths "
-            "as well.",
-            _product(_unit, lambda x: x),
-        ),
-        Mistake(
-            "only_b_normalised",
-            "The rows of `b` are normalised, those of `a` are not: divide these by their lengths "
-            "as well.",
-            _product(lambda x: x, _unit),
-        ),
-        Mistake(
-            "root_forgotten",
-            "You divide by the sum of the squares. A vector's length is the *root* of that sum, "
-            "`a.norm(dim=-1, keepdim=True)`.",
-            _product(lambda x: x / x.pow(2).sum(-1, keepdim=True).clamp(min=1e-12)),
-        ),
-        Mistake(
-            "sum_of_absolute_values",
-            "You divide by the sum of the absolute values. For the cosine take the ordinary "
-            "length, the root of the sum of the squares: `F.normalize` does so without `p=1`.",
-            _product(lambda x: F.normalize(x, p=1, dim=-1)),
-        ),
-        Mistake(
-            "transposed",
-            "Rows and columns are exchanged: entry `[i, j]` is row `i` of `a` with row `j` of `b`, "
-            "so the result is `(N, M)`.",
-            lambda a, b: _similarity(b, a),
-        ),
-        Mistake(
-            "paired_rows_only",
-            "Row `i` of `a` meets only row `i` of `b`. Every row has to meet every row: a table "
-            "`(N, M)`, which a matrix product gives.",
-            lambda a, b: F.cosine_similarity(a, b, dim=-1),
-        ),
-        Mistake(
-            "distance",
-            "That is a distance: it is smallest where two vectors are most alike. The cosine is "
-            "largest there, a dot product.",
-            lambda a, b: torch.cdist(a, b),
-        ),
-        Mistake(
-            "one_minus_the_cosine",
-            "You take the cosine from 1, which makes a distance of it. Return the cosine itself: 1 "
-            "where two vectors point the same way.",
-            lambda a, b: 1 - _similarity(a, b),
-        ),
-        Mistake(
-            "divided_by_zero",
-            "Right, but for a row of zeros you divide 0 by 0, and that is `nan`. Keep the divisor "
-            "above zero, as in `.clamp(min=1e-12)`, or let `F.normalize` do it.",
-            _product(lambda x: x / x.norm(dim=-1, keepdim=True)),
-        ),
-        Mistake(
-            "no_gradient",
-            "The numbers are right, but no gradient comes through, so the towers could not learn "
-            "from them: is there a `detach`, a `no_grad`, or a `torch.tensor(...)` of numbers?",
-            lambda a, b: _similarity(a, b).detach(),
-        ),
-    ],
-    hints=[
-        "The cosine of two vectors is the dot product of the two after each has been divided by "
-        "its length.",
-        "`F.normalize(a, dim=-1)` keeps the shape `(N, d)` and gives each row the length 1.",
-        "Every row of `a` with every row of `b` is one matrix product, `(N, d) @ (d, M)`: which of "
-        "the two has to be transposed?",
-    ],
-)
-
-# --- 15.2 info_nce --------------------------------------------------------------------------
-
-
-def _info_nce(image, text, log_scale):
-    return image_text_contrastive_loss(log_scale.exp() * _similarity(image, text))
-
-
-def _rows(logits, reduction="mean"):
-    targets = torch.arange(len(logits))
-    return F.cross_entropy(logits, targets, reduction=reduction)
-
-
-def _two_ways(loss):
-    """The mean of a loss over the rows and over the columns."""
-    return lambda logits: (loss(logits) + loss(logits.T)) / 2
-
-
-def _nce(
-    unit=_unit,
-    scale=lambda log_scale: log_scale.exp(),
-    loss=image_text_contrastive_loss,
-    pair=lambda image, text: (image, text),
-):
-    """The contrastive loss with one step replaced."""
-
-    def mutant(image, text, log_scale):
-        image, text = pair(unit(image), unit(text))
-        return loss(scale(log_scale) * image @ text.T)
+    def mutant(images, size):
+        B, C, H, W = images.shape
+        rows, columns = (H // size, size), (W // size, size)
+        if not pixels_last:
+            rows, columns = rows[::-1], columns[::-1]
+        return images.reshape(B, C, *rows, *columns).permute(order)
 
     return mutant
 
 
-def _log_of_softmax_by_hand(logits):
-    e = logits.exp()
-    return -(e / e.sum(1, keepdim=True)).diagonal().log().mean()
-
-
-info_nce = Exercise(
-    number="15.2",
-    name="info_nce",
-    oracle=_info_nce,
-    compared_with="the loss of Hugging Face's CLIP, `image_text_contrastive_loss`,",
-    probe=_learned,
-    tolerance=FLOAT32,
-    cases=lambda: [
-        Case(_normal(1, 3, 4), _normal(2, 3, 4), torch.tensor(1.3)),
-        Case(
-            torch.tensor([[3.0, 4.0], [0.0, 2.0]]),
-            torch.tensor([[1.0, 0.0], [2.0, 2.0]]),
-            torch.tensor(0.5),
-        ),
-        Case(_normal(3, 4, 4), 3 * _normal(4, 4, 4), torch.tensor(-0.4)),
-        Case(_normal(5, 6, 3), _normal(6, 6, 3), torch.tensor(4.6)),
-        Case(_normal(7, 5, 7), _normal(8, 5, 7) + 1, torch.tensor(0.0)),
-        Case(_normal(9, 1, 3), _normal(10, 1, 3), torch.tensor(1.0)),
-        Case(
-            _normal(11, 4, 3).requires_grad_(),
-            _normal(12, 4, 3).requires_grad_(),
-            torch.tensor(0.9).requires_grad_(),
-            label="info_nce(image, text, log_scale) of shapes (4, 3), (4, 3) and (), and its "
-            "gradients:\n[loss, [gradient of image, of text, of log_scale]]",
-        ),
-    ],
-    mistakes=[
-        Mistake(
-            "rows_only",
-            "Only one direction counts: each image looks for its text. Each text has to look for "
-            "its image as well: take the loss of the table and of its transpose, and their mean.",
-            _nce(loss=_rows),
-        ),
-        Mistake(
-            "columns_only",
-            "Only one direction counts: each text looks for its image. Each image has to look for "
-            "its text as well: take the loss of the table and of its transpose, and their mean.",
-            _nce(loss=lambda logits: _rows(logits.T)),
-        ),
-        Mistake(
-            "not_normalised",
-            "The vectors are not normalised, so the loss could fall just because they grow. Take "
-            "cosines: `similarity(image, text)`.",
-            _nce(unit=lambda x: x),
-        ),
-        Mistake(
-            "log_scale_for_scale",
-            "You multiply by `log_scale` itself. It is the *logarithm* of the scale: "
-            "`log_scale.exp()`.",
-            _nce(scale=lambda log_scale: log_scale),
-        ),
-        Mistake(
-            "exponential_twice",
-            "The exponential is taken twice. Multiply by `log_scale.exp()` and leave the rest to "
-            "`F.cross_entropy`.",
-            _nce(scale=lambda log_scale: log_scale.exp().exp()),
-        ),
-        Mistake(
-            "scaled_twice",
-            "The scale comes in twice, so the cosines are multiplied by its square. Is it in both "
-            "vectors? Multiply the table once.",
-            _nce(scale=lambda log_scale: (2 * log_scale).exp()),
-        ),
-        Mistake(
-            "divided_by_the_scale",
-            "You divide by the scale. It is one over the temperature already: multiply.",
-            _nce(scale=lambda log_scale: (-log_scale).exp()),
-        ),
-        Mistake(
-            "no_scale",
-            "`log_scale` is not used. Cosines lie between -1 and 1, too close together for a "
-            "confident softmax: multiply them by `log_scale.exp()`.",
-            _nce(scale=lambda log_scale: 1.0),
-        ),
-        Mistake(
-            "not_halved",
-            "The two directions are added. Take their mean: divide by 2.",
-            _nce(loss=lambda logits: _rows(logits) + _rows(logits.T)),
-        ),
-        Mistake(
-            "summed_over_the_batch",
-            "You add up over the batch, so the loss grows with its size. `F.cross_entropy` takes "
-            "the mean by itself, without `reduction`.",
-            _nce(loss=_two_ways(lambda logits: _rows(logits, reduction="sum"))),
-        ),
-        Mistake(
-            "softmax_before_cross_entropy",
-            "`F.cross_entropy` contains the softmax, and you apply one before it. Give it the "
-            "logits as they are.",
-            _nce(loss=_two_ways(lambda logits: _rows(logits.softmax(1)))),
-        ),
-        Mistake(
-            "right_pairs_only",
-            "Only the right pairs count, and nothing pushes the wrong ones apart: all vectors "
-            "could become the same. `F.cross_entropy` compares each right one with its whole row.",
-            _nce(loss=lambda logits: -logits.diagonal().mean()),
-        ),
-        Mistake(
-            "images_with_images",
-            "The images are compared with themselves; the texts are not used. The table is image "
-            "times text.",
-            _nce(pair=lambda image, text: (image, image)),
-        ),
-        Mistake(
-            "sign_turned",
-            "The sign is turned round: training would push the right pairs apart. The loss is the "
-            "*negative* logarithm, as `F.cross_entropy` gives it.",
-            lambda image, text, log_scale: -_info_nce(image, text, log_scale),
-        ),
-        Mistake(
-            "overflow",
-            "Right, until the scale grows: with 100 the exponentials become `inf`, and `inf / inf` "
-            "is `nan`. `F.cross_entropy` works with logarithms and stays finite.",
-            _nce(loss=_two_ways(_log_of_softmax_by_hand)),
-        ),
-        Mistake(
-            "logarithm_of_zero",
-            "Right, until the scale grows: then a probability becomes 0, and its logarithm is "
-            "`-inf`. Use `log_softmax` or `F.cross_entropy` in place of `softmax` and `log`.",
-            _nce(loss=_two_ways(lambda logits: -logits.softmax(1).diagonal().log().mean())),
-        ),
-        Mistake(
-            "scale_not_learned",
-            "The loss is right, but no gradient reaches `log_scale`, so the temperature would stay "
-            "as it is: no `.item()`, `.detach()` or `math.exp` on it, `log_scale.exp()` only.",
-            lambda image, text, log_scale: _info_nce(image, text, log_scale.detach()),
-        ),
-        Mistake(
-            "image_not_learned",
-            "The loss is right, but no gradient reaches `image`: that tower would stay as it is. "
-            "Is there a `detach` or a `no_grad` on its way?",
-            _nce(pair=lambda image, text: (image.detach(), text)),
-        ),
-        Mistake(
-            "text_not_learned",
-            "The loss is right, but no gradient reaches `text`: that tower would stay as it is. "
-            "Is there a `detach` or a `no_grad` on its way?",
-            _nce(pair=lambda image, text: (image, text.detach())),
-        ),
-        Mistake(
-            "no_gradient",
-            "The loss is right, but no gradient comes through, so nothing could be learned: is "
-            "there a `detach`, a `no_grad`, or a `torch.tensor(...)` of numbers?",
-            lambda image, text, log_scale: _info_nce(image, text, log_scale).detach(),
-        ),
-        Mistake(
-            "number_for_tensor",
-            "The loss is right, but as a plain number, which has no `backward`. Return the tensor "
-            "itself, without `.item()`.",
-            lambda image, text, log_scale: _info_nce(image, text, log_scale).item(),
-        ),
-    ],
-    hints=[
-        "`log_scale.exp() * similarity(image, text)` is a table of logits, `(N, N)`. In which "
-        "column does row `i` have its right answer?",
-        "The right columns are `torch.arange(N)`. `F.cross_entropy(logits, targets)` lets each "
-        "image choose its text; `logits.T` does the other direction.",
-        "`(F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2`.",
-    ],
-)
-
-# --- 15.3 family ----------------------------------------------------------------------------
-
-
-def _family(name, suffixes):
-    return re.sub(rf"(-({'|'.join(map(re.escape, suffixes))}))+\Z", "", name)
-
-
-def _words(change):
-    """A mistake in which words stay."""
-    return lambda name, suffixes: "-".join(change(name.split("-"), suffixes))
-
-
-def _all_trailing(words, suffixes):
-    while words and words[-1] in suffixes:
-        words = words[:-1]
-    return words
-
-
-def _up_to_the_first_suffix(words, suffixes):
-    cut = [i for i, word in enumerate(words) if word in suffixes and i > 0]
-    return words[: min(cut, default=len(words))]
-
-
-def _one_suffix(words, suffixes):
-    return words[:-1] if len(words) > 1 and words[-1] in suffixes else words
-
-
-def _once_each(name, suffixes):
-    for suffix in suffixes:
-        name = name.removesuffix(f"-{suffix}")
-    return name
-
-
-def _while_it_ends_so(cut):
-    def mutant(name, suffixes):
-        while ends := [s for s in sorted(suffixes) if name.endswith(s) and name != s]:
-            name = cut(name, ends[0])
-        return name
-
-    return mutant
-
-
-def _family_case(name, *suffixes):
-    written = ", ".join(f'"{suffix}"' for suffix in suffixes)
-    return Case(name, set(suffixes), label=f'family("{name}", {{{written}}})')
-
-
-family = Exercise(
-    number="15.3",
-    name="family",
-    oracle=_family,
-    compared_with="one `re.sub`, anchored at the end,",
-    cases=lambda: [
-        _family_case("door-lock-off-takeoff-alert-outline", "off", "alert", "outline"),
-        _family_case("account-off-outline", "off", "outline"),
-        _family_case("account-outline-off", "off", "outline"),
-        _family_case("bell-off-outline-off", "off", "outline"),
-        _family_case("power-off-button", "off"),
-        _family_case("playoff", "off"),
-        _family_case("off", "off"),
-        _family_case("check-off", "off", "check"),
-        _family_case("box-cutter-off", "off", "box"),
-        _family_case("lightbulb-group", "off", "outline"),
-        _family_case("home", "off"),
-        _family_case("bell-plus", "minus", "plus"),
-        _family_case("many-to-many", "many"),
-        _family_case("off-road-off", "off"),
-        _family_case("print-offset", "off"),
-        _family_case("under-line", "off", "outline"),
-        _family_case("picture-in-picture-off", "off"),
-    ],
-    mistakes=[
-        Mistake(
-            "only_one_suffix_taken",
-            "Only one word is taken away. There may be several at the end, as in "
-            "`account-off-outline`: go on until the last word is no suffix.",
-            _words(_one_suffix),
-        ),
-        Mistake(
-            "words_anywhere",
-            "You take the words away wherever they stand. Only those at the *end* are suffixes: "
-            "the `off` of `power-off-button` stays.",
-            _words(lambda words, suffixes: [word for word in words if word not in suffixes]),
-        ),
-        Mistake(
-            "words_anywhere_but_first",
-            "The first word stays, as it should, but in the middle words are taken away as well. "
-            "Only those at the *end* are suffixes: the `off` of `power-off-button` stays.",
-            _words(lambda words, suffixes: words[:1] + [w for w in words[1:] if w not in suffixes]),
-        ),
-        Mistake(
-            "part_of_a_word",
-            "You take away part of a word: `playoff` becomes `play`. Only whole words count: split "
-            "at the hyphens, or look for the hyphen too.",
-            _while_it_ends_so(lambda name, suffix: name.removesuffix(suffix).rstrip("-")),
-        ),
-        Mistake(
-            "hyphen_left_behind",
-            "A hyphen stays at the end. Take it away together with the word: "
-            '`name.removesuffix("-" + suffix)`.',
-            _while_it_ends_so(lambda name, suffix: name.removesuffix(suffix)),
-        ),
-        Mistake(
-            "nothing_left",
-            "Where every word is a suffix, nothing is left. The first word always stays: go on "
-            "only while there are more than one, `len(words) > 1`.",
-            _words(_all_trailing),
-        ),
-        Mistake(
-            "cut_at_the_first_suffix",
-            "You cut at the first suffix that you meet from the left. Begin at the right: the "
-            "`off` of `power-off-button` has a word behind it, so it stays.",
-            _words(_up_to_the_first_suffix),
-        ),
-        Mistake(
-            "first_word_only",
-            "You keep the first word only. `box-cutter-off` belongs to `box-cutter`: take away the "
-            "words at the end that are in `suffixes`, and no others.",
-            _words(lambda words, suffixes: words[:1]),
-        ),
-        Mistake(
-            "last_word_always_taken",
-            "The last word is taken away whatever it is. First see whether it is in `suffixes`, "
-            "and go on as long as that holds.",
-            lambda name, suffixes: name.rpartition("-")[0] or name,
-        ),
-        Mistake(
-            "each_suffix_tried_once",
-            "You go through the suffixes once. If `off` is tried before `outline`, the `off` of "
-            "`account-off-outline` stays, and a set has no order. Look at the last word of the "
-            "name, again and again.",
-            _once_each,
-        ),
-        Mistake(
-            "characters_stripped",
-            "`rstrip` takes away *characters*, as long as they occur in its argument, not words. "
-            "Split at the hyphens, and compare whole words.",
-            lambda name, suffixes: name.rstrip("-" + "".join(sorted(suffixes))),
-        ),
-        Mistake(
-            "list_of_words",
-            'The words are right, but in a list. Join them again: `"-".join(words)`.',
-            lambda name, suffixes: _family(name, suffixes).split("-"),
-        ),
-    ],
-    hints=[
-        'Split the name at its hyphens: `words = name.split("-")`.',
-        "Look at the last word: while it is in `suffixes` and is not the only one, drop it.",
-        '`while len(words) > 1 and words[-1] in suffixes: words.pop()`, then `"-".join(words)`.',
-    ],
-)
-
-# --- 15.4 recall_at_k -----------------------------------------------------------------------
-
-
-def _recall_at_k(similarity, k):
-    """scikit-learn takes fewer than three columns for something else: lower ones are added."""
-    scores = F.pad(similarity.detach(), (0, 3), value=similarity.min().item() - 1)
-    labels = np.arange(scores.shape[1])
-    with warnings.catch_warnings():  # of a k that is not smaller than the number of columns
-        warnings.simplefilter("ignore")
-        return top_k_accuracy_score(labels[: len(scores)], scores.numpy(), k=k, labels=labels)
-
-
-def _recall(table=lambda x: x, rank=lambda k: k, result=lambda share, N, k: share):
-    """Recall with one step replaced."""
-
-    def mutant(similarity, k):
-        share = _recall_at_k(table(similarity), rank(k)) if rank(k) else 0.0
-        return result(share, len(similarity), k)
-
-    return mutant
-
-
-def _share_below(similarity, own, k):
-    return ((similarity > own).sum(1) < k).double().mean().item()
-
-
-def _values_for_indices(similarity, k):
-    rows = torch.arange(len(similarity))[:, None]
-    return (similarity.topk(k).values == rows).any(1).float().mean().item()
-
-
-def _exactly_at_k(similarity, k):
-    return _recall()(similarity, k) - _recall(rank=lambda k: k - 1)(similarity, k)
-
-
-recall_at_k = Exercise(
-    number="15.4",
-    name="recall_at_k",
-    oracle=_recall_at_k,
-    compared_with="scikit-learn's `top_k_accuracy_score`",
-    cases=lambda: [
-        Case(_normal(270, 13, 13) + torch.eye(13), 3),
-        Case(torch.tensor([[0.3, 0.8, 0.6], [0.5, 0.7, 0.2], [0.4, 0.9, 0.1]]), 2),
-        Case(torch.tensor([[0.1, 0.9], [0.2, 0.6]]), 1),
-        Case(_normal(2, 9, 9) - 4, 1),
-        Case(_normal(3, 11, 11) + 0.5 * torch.eye(11), 5),
-        Case(_normal(4, 8, 8).double(), 2),
-        Case(torch.tensor([[-0.5, 0.4, 0.2], [0.7, -0.1, 0.3], [0.6, -0.2, 0.5]]), 5),
-        Case(torch.tensor([[0.2]]), 1),
-    ],
-    mistakes=[
-        Mistake(
-            "columns_for_rows",
-            "You rank each *column*. Each row looks for its own column: compare along `dim=1`.",
-            _recall(table=lambda x: x.T),
-        ),
-        Mistake(
-            "own_laid_along_the_rows",
-            "`similarity.diagonal()` has shape `(N,)`, and PyTorch lays it along every row, so a "
-            "number is compared with the right one of *another* row. `[:, None]` makes a column of "
-            "it.",
-            lambda similarity, k: _share_below(similarity, similarity.diagonal(), k),
-        ),
-        Mistake(
-            "divided_by_k",
-            "You divide by `k` as well: a mean over all `k` places. There is only one right column "
-            "in a row: ask first whether it is among the `k`, `.any(1)`, then take the mean.",
-            _recall(result=lambda share, N, k: share / min(k, N)),
-        ),
-        Mistake(
-            "smallest_for_largest",
-            "You look among the `k` *smallest*. Alike is what has a large cosine: the `k` largest.",
-            _recall(table=lambda x: -x),
-        ),
-        Mistake(
-            "one_rank_too_many",
-            "You accept one rank too many. Found means that fewer than `k` columns are larger: "
-            "`< k`, not `<= k`.",
-            _recall(rank=lambda k: k + 1),
-        ),
-        Mistake(
-            "one_rank_too_few",
-            "You accept one rank too few. Does the right column count as larger than itself? Use "
-            "`>` rather than `>=`, and ask for fewer than `k`.",
-            _recall(rank=lambda k: k - 1),
-        ),
-        Mistake(
-            "first_only",
-            "Only the very best column counts, whatever `k` is. It is enough that the right one is "
-            "among the `k` best.",
-            _recall(rank=lambda k: 1),
-        ),
-        Mistake(
-            "exactly_at_rank_k",
-            "You count the rows whose right column is exactly at rank `k`. The better ranks count "
-            "as well.",
-            _exactly_at_k,
-        ),
-        Mistake(
-            "count_for_share",
-            "That is how many rows find their column. The share is wanted: divide by the number of "
-            "rows, or take the `mean`.",
-            _recall(result=lambda share, N, k: round(share * N)),
-        ),
-        Mistake(
-            "percent",
-            "That is per cent. A share between 0 and 1 is wanted.",
-            _recall(result=lambda share, N, k: 100 * share),
-        ),
-        Mistake(
-            "misses_for_hits",
-            "You give the share of the rows that do *not* find their column. Take it from 1.",
-            _recall(result=lambda share, N, k: 1 - share),
-        ),
-        Mistake(
-            "values_for_indices",
-            "No row ever finds its column. Do you compare the *values* of `topk` with the numbers "
-            "of the columns? Its `.indices` are those numbers.",
-            _values_for_indices,
-        ),
-    ],
-    hints=[
-        "Row `i` is right with column `i`, so the right numbers lie on the diagonal, "
-        "`similarity.diagonal()`.",
-        "How many columns of a row are larger than its right one? It is found if they are fewer "
-        "than `k`.",
-        "`(similarity > own[:, None]).sum(1)`, where `own` is the diagonal, has shape `(N,)`. "
-        "Compare it with `k` and take the mean.",
-    ],
-)
-
-# --- 15.5 zero_shot -------------------------------------------------------------------------
-
-
-def _zero_shot(images, prompts):
-    classes = F.normalize(prompts, dim=-1).mean(1)
-    return F.cosine_similarity(images[:, None], classes[None], dim=-1).argmax(-1)
-
-
-def _classifier(
-    prompt=_unit,
-    together=lambda prompts: prompts.mean(1),
-    whole=_unit,
-    decide=lambda cosines: cosines.argmax(1),
-):
-    """The zero-shot classifier with one step replaced."""
-
-    def mutant(images, prompts):
-        return decide(_unit(images) @ whole(together(prompt(prompts))).T)
-
-    return mutant
-
-
-def _each_prompt(decide):
-    """Decide on the cosines with every single prompt, (B, n_classes, n_prompts)."""
-    return lambda images, prompts: decide(
-        torch.einsum("bd,cpd->bcp", _unit(images), _unit(prompts))
+def _patches(order=(0, 2, 4, 1, 3, 5), **options):
+    """As `_squares`, with the axes joined to `(B, N, C * size * size)`."""
+    return lambda images, size: _squares(order, **options)(images, size).reshape(
+        len(images), -1, _numbers(images, size)
     )
 
 
-def _prompts(seed, *shape):
-    """Vectors of very different lengths."""
-    return _normal(seed, *shape) * _normal(seed + 100, *shape[:-1], 1).exp()
+def _numbers(images, size):
+    return images.shape[1] * size * size
 
 
-def _one_decimal(x):
-    return (10 * x).round() / 10
+def _patches_found(answer, images, size, slopes=False):
+    if not slopes:
+        return answer(images, size)
+    return with_slopes(lambda images: answer(images, size), images)
 
 
-zero_shot = Exercise(
-    number="15.5",
-    name="zero_shot",
-    oracle=_zero_shot,
-    compared_with="the largest `F.cosine_similarity` with the mean of `F.normalize(prompts)`",
+patchify = Exercise(
+    number="15.1",
+    name="patchify",
+    oracle=_patchify,
+    compared_with="`F.unfold`",
+    probe=_patches_found,
     cases=lambda: [
-        Case(_prompts(206, 8, 4), _prompts(1206, 5, 3, 4)),
-        Case(_one_decimal(_normal(74, 3, 2)), _one_decimal(_prompts(1074, 3, 2, 2))),
-        Case(_prompts(421, 3, 3), _prompts(1421, 3, 3, 3)),
-        Case(_prompts(195, 6, 5), _prompts(1195, 4, 1, 5)),
-        Case(_prompts(312, 1, 4), _prompts(1312, 6, 2, 4)),
-        Case(_prompts(47, 20, 6), _prompts(1047, 9, 4, 6)),
+        Case(_counted(2, 3, 4, 6), 2),
+        Case(_counted(1, 1, 2, 4), 2),
+        Case(_normal(1, 3, 2, 9, 6), 3),
+        Case(_counted(1, 4, 4, 4), 2),
+        Case(_counted(2, 2, 2, 3), 1),
+        Case(_normal(2, 1, 3, 4, 4).double(), 4),
+        Case(_normal(3, 2, 4, 6, 3).permute(0, 3, 1, 2), 2),
+        Case(
+            _normal(4, 1, 2, 6, 4),
+            2,
+            True,
+            label="patchify(images of shape (1, 2, 6, 4), 2), and the gradient",
+        ),
     ],
     mistakes=[
         Mistake(
-            "prompts_not_normalised",
-            "The prompts go into the mean with the lengths they happen to have, so a long one "
-            "drowns the others. Normalise each of them before the mean.",
-            _classifier(prompt=lambda x: x),
+            "batch_of_one_squeezed",
+            "For a single image the batch is gone: is there a `squeeze()`? Keep the shape "
+            "`(B, N, C * size * size)`, also for B = 1.",
+            lambda images, size: _patchify(images, size).squeeze(),
         ),
         Mistake(
-            "mean_not_normalised",
-            "The mean over the prompts is not normalised. A mean of unit vectors is shorter than "
-            "1, and shortest where the prompts disagree, which puts that class behind: normalise "
-            "again. (The mean of the cosines with each prompt comes to the same mistake.)",
-            _classifier(whole=lambda x: x),
+            "rows_and_columns_swapped",
+            "The patches go down the image first. They go like reading: left to right, then the "
+            "next row. In the `permute`, the axis of patch rows comes before that of patch "
+            "columns.",
+            _patches((0, 4, 2, 1, 3, 5)),
         ),
         Mistake(
-            "no_prompt_normalised",
-            "Neither the prompts nor their mean are normalised, so the longest class wins too "
-            "often: normalise before the mean and again after it.",
-            _classifier(prompt=lambda x: x, whole=lambda x: x),
+            "patch_transposed",
+            "Inside each patch the columns come before the rows, so every patch lies on its side. "
+            "Put the row within the patch before the column within the patch.",
+            _patches((0, 2, 4, 1, 5, 3)),
         ),
         Mistake(
-            "normalised_over_the_prompts",
-            "`F.normalize` takes axis 1 when it is not told otherwise, and in `(n_classes, "
-            "n_prompts, d)` that counts the prompts. Each vector is to get length 1: `dim=-1`.",
-            _classifier(prompt=lambda x: F.normalize(x, dim=1)),
+            "channels_last",
+            "Inside each patch the channels come last. Many write it so, but here the channel is "
+            "first: all the red of a patch, then all the green. The order is channel, row, column.",
+            _patches((0, 2, 4, 3, 5, 1)),
         ),
         Mistake(
-            "first_prompt_only",
-            "Only the first prompt of each class is used. Take the mean over all of them, "
-            "`.mean(1)`.",
-            _classifier(together=lambda prompts: prompts[:, 0]),
+            "plain_reshape",
+            "The shape is right, but one `reshape` alone cuts the image into stretches of its "
+            "rows, not into squares. Split H and W into two axes each, then move them with "
+            "`permute`, then reshape.",
+            lambda images, size: images.reshape(len(images), -1, _numbers(images, size)),
         ),
         Mistake(
-            "best_single_prompt",
-            "The best single prompt decides. One that is off may then win for its class: take the "
-            "mean vector of each class first.",
-            _each_prompt(lambda cosines: cosines.amax(2).argmax(1)),
+            "not_transposed",
+            "The last two axes are exchanged: `F.unfold` puts the patches last. Tokens come "
+            "first: `transpose(1, 2)`.",
+            lambda images, size: F.unfold(images, size, stride=size),
         ),
         Mistake(
-            "prompts_for_classes",
-            "You number the prompts one after the other, and return the number of the best prompt. "
-            "The number of a *class* is wanted: one vector for each class, the mean over axis 1.",
-            _each_prompt(lambda cosines: cosines.flatten(1).argmax(1)),
+            "overlapping",
+            "Your patches overlap: the window moves on by one pixel. It moves on by a whole patch: "
+            "`stride=size`.",
+            lambda images, size: F.unfold(images, size).transpose(1, 2),
         ),
         Mistake(
-            "mean_over_the_classes",
-            "You take the mean over the *classes*, which leaves one vector for each prompt. "
-            "In `(n_classes, n_prompts, d)` the prompts are axis 1.",
-            _classifier(together=lambda prompts: prompts.mean(0)),
+            "every_other_pixel",
+            "Each of your patches gathers pixels from all over the image. In the `reshape`, H "
+            "becomes `H // size, size`, in this order: first which patch, then which pixel in it. "
+            "W likewise.",
+            _patches((0, 3, 5, 1, 2, 4), pixels_last=False),
         ),
         Mistake(
-            "image_for_each_class",
-            "You look for the best image of each class. Each image looks for its class: the "
-            "`argmax` along the classes.",
-            _classifier(decide=lambda cosines: cosines.argmax(0)),
+            "a_token_for_each_channel",
+            "Each channel of a patch has become a token of its own. All channels of a patch belong "
+            "into one token, of `C * size * size` numbers.",
+            lambda images, size: _squares((0, 1, 2, 4, 3, 5))(images, size).reshape(
+                len(images), -1, size * size
+            ),
         ),
         Mistake(
-            "scores_for_classes",
-            "These are the cosines. Return the number of the best class for each image: "
-            "`.argmax(-1)`.",
-            _classifier(decide=lambda cosines: cosines),
+            "batch_lost",
+            "The patches of all images stand in one long row. Keep the axis of the batch: "
+            "`reshape(B, -1, C * size * size)`.",
+            lambda images, size: _squares()(images, size).reshape(-1, _numbers(images, size)),
         ),
         Mistake(
-            "best_score_for_class",
-            "That is *how* alike the best class is. Which one it is says `argmax`, not `max`.",
-            _classifier(decide=lambda cosines: cosines.amax(1)),
+            "patches_not_flattened",
+            "The patches are right, but each is still a small image, `(C, size, size)`. A token is "
+            "one row of numbers: `flatten(2)`.",
+            lambda images, size: _squares()(images, size).flatten(1, 2),
         ),
         Mistake(
-            "least_alike",
-            "You take the class that is *least* like the image: `argmax`, not `argmin`.",
-            _classifier(decide=lambda cosines: cosines.argmin(1)),
+            "no_gradient",
+            "The numbers are right, but no gradient comes back to the images: is there a "
+            "`detach`, a `.data`, a `no_grad` or a `torch.tensor(…)`?",
+            lambda images, size: _patchify(images, size).detach(),
         ),
     ],
     hints=[
-        "Make one vector of length 1 for each class first: `(n_classes, d)`. What is done to the "
-        "prompts before the mean, and what after it?",
-        "`F.normalize(prompts, dim=-1).mean(1)` has shape `(n_classes, d)`, but its rows are "
-        "shorter than 1.",
-        "`similarity(images, classes)` normalises both and has shape `(B, n_classes)`; `argmax` "
-        "along its last axis is the answer.",
+        "Where does a pixel go? Its row says two things: which patch row it is in, and which row "
+        "inside that patch. So H is two axes, `H // size` and `size`. W as well.",
+        "`images.reshape(B, C, H // size, size, W // size, size)` has six axes. Bring the two that "
+        "choose the patch to the front, behind B.",
+        "`x.permute(0, 2, 4, 1, 3, 5)` has shape `(B, rows, columns, C, size, size)`. Which "
+        "`reshape` makes `(B, N, C * size * size)` of it?",
+    ],
+)
+
+# --- 15.2 SequenceClassifier ----------------------------------------------------------------
+
+
+class _Given(nn.Module):
+    """What the learner is given: the parameters, and no forward."""
+
+    def __init__(
+        self,
+        d_in,
+        length,
+        n_classes,
+        d_model=64,
+        n_heads=4,
+        n_layers=2,
+        d_ff=128,
+        dropout=0.0,
+    ):
+        super().__init__()
+        self.embed = nn.Linear(d_in, d_model)
+        self.cls = nn.Parameter(0.5 * torch.randn(1, 1, d_model))
+        self.position = nn.Parameter(0.5 * torch.randn(1, 1 + length, d_model))
+        layer = nn.TransformerEncoderLayer(
+            d_model,
+            n_heads,
+            d_ff,
+            dropout,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(d_model)
+        self.head = nn.Linear(d_model, n_classes)
+
+
+class _SequenceClassifier(_Given):
+    """Hugging Face's ViT on the learner's parameters: a row of N pixels with d_in channels."""
+
+    def __init__(
+        self,
+        d_in,
+        length,
+        n_classes,
+        d_model=64,
+        n_heads=4,
+        n_layers=2,
+        d_ff=128,
+        dropout=0.0,
+    ):
+        super().__init__(d_in, length, n_classes, d_model, n_heads, n_layers, d_ff, dropout)
+        config = ViTConfig(
+            image_size=(1, length),
+            patch_size=(1, 1),
+            num_channels=d_in,
+            hidden_size=d_model,
+            num_attention_heads=n_heads,
+            num_hidden_layers=n_layers,
+            intermediate_size=d_ff,
+            hidden_act="gelu",
+            layer_norm_eps=1e-5,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            num_labels=n_classes,
+        )
+        with torch.device("meta"):  # it has no weights of its own
+            self._vit = (ViTForImageClassification(config),)  # in a tuple: not registered
+
+    def _weights(self):
+        """The learner's parameters under the names that they have in the ViT."""
+        patches = "vit.embeddings.patch_embeddings.projection"
+        modules = {"vit.layernorm": self.norm, "classifier": self.head}
+        weights = {
+            "vit.embeddings.cls_token": self.cls,
+            "vit.embeddings.position_embeddings": self.position,
+            f"{patches}.weight": self.embed.weight[..., None, None],
+            f"{patches}.bias": self.embed.bias,
+        }
+        for i, layer in enumerate(self.encoder.layers):
+            name, attention = f"vit.layers.{i}", layer.self_attn
+            modules |= {
+                f"{name}.layernorm_before": layer.norm1,
+                f"{name}.layernorm_after": layer.norm2,
+                f"{name}.mlp.fc1": layer.linear1,
+                f"{name}.mlp.fc2": layer.linear2,
+                f"{name}.attention.o_proj": attention.out_proj,
+            }
+            parts = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
+            for letter, weight, bias in zip("qkv", *parts, strict=True):
+                weights[f"{name}.attention.{letter}_proj.weight"] = weight
+                weights[f"{name}.attention.{letter}_proj.bias"] = bias
+        for name, module in modules.items():
+            weights |= {f"{name}.weight": module.weight, f"{name}.bias": module.bias}
+        return weights
+
+    def forward(self, tokens):
+        (vit,) = self._vit
+        vit.train(self.training)
+        pixels = tokens.transpose(1, 2)[:, :, None]  # (B, d_in, 1, N)
+        return torch.func.functional_call(vit, self._weights(), (pixels,)).logits
+
+
+class _InSteps(_Given):
+    """The classifier with every step a method of its own, so that a mistake can replace one."""
+
+    def classes(self, x):
+        return self.cls.expand(len(x), -1, -1)
+
+    def sequence(self, x):
+        return torch.cat([self.classes(x), x], dim=1) + self.position
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def read(self, x):
+        return self.norm(x[:, 0])
+
+    def finish(self, logits):
+        return logits
+
+    def forward(self, tokens):
+        x = self.encode(self.sequence(self.embed(tokens)))
+        return self.finish(self.head(self.read(x)))
+
+
+def _classifier(**methods):
+    """A classifier with some of its steps replaced."""
+    return type("SequenceClassifier", (_InSteps,), methods)
+
+
+def _class_token_behind(self, x):
+    return torch.cat([x, self.classes(x)], dim=1) + self.position
+
+
+def _words_with_positions(first, last):
+    """Positions are added to the words alone, from this one to that one."""
+
+    def sequence(self, x):
+        return torch.cat([self.classes(x), x + self.position[:, first:last]], dim=1)
+
+    return sequence
+
+
+def _classified(cls, build, tokens, training=True):
+    """The logits with known weights; in training (without dropout) the gradients as well."""
+    if isinstance(cls, nn.Module):
+        name = type(cls).__name__
+        raise TypeError(f"pass the class `{name}` itself, not an object that it made")
+    model = fill(cls(**build), like=_Given(**build))
+    if training:
+        return in_training(model, tokens)
+    with torch.no_grad():
+        return model(tokens)
+
+
+def _classifier_case(seed, B, training=True, **build):
+    build |= {"dropout": 0.0 if training else 0.5}
+    shape = B, build["length"], build["d_in"]
+    options = ", ".join(f"{name}={value}" for name, value in build.items())
+    label = f"SequenceClassifier({options})\nin {'training' if training else 'evaluation'}, "
+    label += f"with weights of the check's own, on tokens of shape {shape}"
+    return Case(build, _normal(seed, *shape), training, label=label)
+
+
+SequenceClassifier = Exercise(
+    number="15.2",
+    name="SequenceClassifier",
+    oracle=_SequenceClassifier,
+    compared_with="Hugging Face's `ViTForImageClassification` with your weights",
+    probe=_classified,
+    tolerance=MODULES,
+    cases=lambda: [
+        _classifier_case(1, 2, d_in=3, length=5, n_classes=4, d_model=8, n_heads=2, d_ff=6),
+        _classifier_case(2, 3, False, d_in=6, length=4, n_classes=2, d_model=8, n_heads=4, d_ff=5),
+        _classifier_case(
+            3, 4, d_in=4, length=3, n_classes=4, d_model=4, n_heads=2, n_layers=1, d_ff=4
+        ),
+        _classifier_case(
+            4, 1, d_in=2, length=2, n_classes=3, d_model=4, n_heads=1, n_layers=1, d_ff=4
+        ),
+        _classifier_case(
+            5, 3, d_in=5, length=1, n_classes=2, d_model=6, n_heads=3, n_layers=3, d_ff=7
+        ),
+        _classifier_case(6, 2, False, d_in=7, length=9, n_classes=5),
+    ],
+    mistakes=[
+        Mistake(
+            "no_positions",
+            "`self.position` is not used. Without it the encoder cannot tell one order of the "
+            "tokens from another: add it to the sequence, class token included, before the "
+            "encoder.",
+            _classifier(sequence=lambda self, x: torch.cat([self.classes(x), x], dim=1)),
+        ),
+        Mistake(
+            "class_token_last",
+            "The class token stands behind the tokens. Put it in front, `torch.cat([cls, x], "
+            "dim=1)`, where `self.position` has a place for it and `x[:, 0]` reads it.",
+            _classifier(sequence=_class_token_behind, read=lambda self, x: self.norm(x[:, -1])),
+        ),
+        Mistake(
+            "class_token_last_but_first_read",
+            "The class token stands behind the tokens, and then you read `x[:, 0]`, which is the "
+            "first token of the input. Put the class token in front: `torch.cat([cls, x], dim=1)`.",
+            _classifier(sequence=_class_token_behind),
+        ),
+        Mistake(
+            "last_token_read",
+            "You read the last token. The answer is collected by the class token, which stands in "
+            "front: `x[:, 0]`.",
+            _classifier(read=lambda self, x: self.norm(x[:, -1])),
+        ),
+        Mistake(
+            "first_word_read",
+            "You read `x[:, 1]`, the first token of the input. The class token has place 0: "
+            "`x[:, 0]`.",
+            _classifier(read=lambda self, x: self.norm(x[:, 1])),
+        ),
+        Mistake(
+            "mean_of_all_tokens",
+            "You take the mean of all tokens. That works too, in other models; here the class "
+            "token alone is read: `x[:, 0]`.",
+            _classifier(read=lambda self, x: self.norm(x.mean(1))),
+        ),
+        Mistake(
+            "mean_without_the_class_token",
+            "You take the mean of the input's tokens and leave out the class token. It is the "
+            "class token that is read: `x[:, 0]`.",
+            _classifier(read=lambda self, x: self.norm(x[:, 1:].mean(1))),
+        ),
+        Mistake(
+            "no_class_token",
+            "`self.cls` is not used, and `x[:, 0]` is then the first token of the input. Put "
+            "`self.cls.expand(len(x), -1, -1)` in front of the tokens with `torch.cat`.",
+            _classifier(sequence=lambda self, x: x + self.position[:, 1:]),
+        ),
+        Mistake(
+            "class_token_without_position",
+            "Only the input's tokens get a position. The class token has one too, the first: put "
+            "it in front *before* you add `self.position`.",
+            _classifier(sequence=_words_with_positions(1, None)),
+        ),
+        Mistake(
+            "positions_off_by_one",
+            "The first position goes to the first token of the input. It belongs to the class "
+            "token: put that in front *before* you add the whole of `self.position`.",
+            _classifier(sequence=_words_with_positions(0, -1)),
+        ),
+        Mistake(
+            "encoder_skipped",
+            "The tokens never go through `self.encoder`, so the class token knows nothing of them "
+            "and every input gets the same answer.",
+            _classifier(encode=lambda self, x: x),
+        ),
+        Mistake(
+            "no_final_norm",
+            "`self.norm` is not used. In a pre-norm encoder nothing has normalised the sum that "
+            "comes out at the end: apply `self.norm` before `self.head`.",
+            _classifier(read=lambda self, x: x[:, 0]),
+        ),
+        Mistake(
+            "norm_before_the_encoder",
+            "You normalise before the encoder. `self.norm` is the last step before `self.head`: "
+            "inside the encoder each layer has norms of its own.",
+            _classifier(
+                encode=lambda self, x: self.encoder(self.norm(x)), read=lambda self, x: x[:, 0]
+            ),
+        ),
+        Mistake(
+            "head_on_every_token",
+            "Every token gets logits. The whole sequence gets one answer, `(B, n_classes)`: read "
+            "the class token, `x[:, 0]`, before the head.",
+            _classifier(read=lambda self, x: self.norm(x)),
+        ),
+        Mistake(
+            "axis_kept",
+            "The numbers are right, but there is an axis too many: `x[:, :1]` keeps the axis of "
+            "the tokens. With `x[:, 0]` the logits are `(B, n_classes)`.",
+            _classifier(read=lambda self, x: self.norm(x[:, :1])),
+        ),
+        Mistake(
+            "softmax_at_the_end",
+            "You return probabilities. `F.cross_entropy` wants the logits and takes the softmax "
+            "itself: return what `self.head` gives.",
+            _classifier(finish=lambda self, logits: logits.softmax(-1)),
+        ),
+        Mistake(
+            "no_gradient",
+            "The numbers are right, but the weights would not learn: is there a `detach`, a "
+            "`.data` or a `no_grad`?",
+            _classifier(finish=lambda self, logits: logits.detach()),
+        ),
+    ],
+    hints=[
+        "Five steps: embed the tokens, put the class token in front, add the positions, encode, "
+        "and read the class token. `self.norm` and `self.head` come last.",
+        "`self.cls` has shape `(1, 1, d_model)`, and each sequence of the batch needs it: "
+        "`self.cls.expand(len(x), -1, -1)` has shape `(B, 1, d_model)`.",
+        "`x = torch.cat([…, x], dim=1)` has shape `(B, 1 + N, d_model)`, as `self.position` has. "
+        "After the encoder the class token is `x[:, 0]`.",
+    ],
+)
+
+# --- 15.3 log_mel ---------------------------------------------------------------------------
+
+
+def _spectrum(wave, window, hop, **options):
+    """PyTorch's own short-time Fourier transform: (B, frames, bins), complex."""
+    options = {"center": False, "return_complex": True} | options
+    return torch.stft(wave, len(window), hop, window=window, **options).transpose(1, 2)
+
+
+def _log_mel(wave, window, hop, filters):
+    power = _spectrum(wave, window, hop).abs().square()
+    return (power @ filters).clamp(min=1e-10).log10()
+
+
+def _floor(mel):
+    return mel.clamp(min=1e-10)
+
+
+def _sound(
+    window=lambda window: window,
+    hop=lambda hop, n_fft: hop,
+    power=lambda spectrum: spectrum.abs().square(),
+    mel=lambda power, filters: power @ filters,
+    log=lambda mel: _floor(mel).log10(),
+    **options,
+):
+    """The spectrogram with one step replaced; `options` are for `torch.stft`."""
+
+    def mutant(wave, taper, step, filters):
+        spectrum = _spectrum(wave, window(taper), hop(step, len(taper)), **options)
+        return log(mel(power(spectrum), filters))
+
+    return mutant
+
+
+def _log_first(power, filters):
+    return _floor(power).log10() @ filters
+
+
+def _filters(seed, n_fft, n_mels):
+    """No triangles, but as many numbers, and none of the sums comes near 0."""
+    return (_normal(seed, n_fft // 2 + 1, n_mels).abs() + 0.1).round(decimals=1)
+
+
+def _sound_case(seed, B, S, n_fft, hop, n_mels, loud=0.4, window=torch.hann_window, silent=()):
+    wave = loud * _normal(seed, B, S)
+    wave[list(silent)] = 0.0
+    return Case(wave, window(n_fft), hop, _filters(seed + 1, n_fft, n_mels))
+
+
+def _uneven(n_fft):
+    """A window that nobody would make by themselves: it has to be taken from the argument."""
+    return torch.linspace(0.2, 1.0, n_fft)
+
+
+log_mel = Exercise(
+    number="15.3",
+    name="log_mel",
+    oracle=_log_mel,
+    compared_with="`torch.stft` with the same filters",
+    tolerance=LOGARITHMS,
+    cases=lambda: [
+        _sound_case(1, 2, 21, 8, 3, 4),
+        Case(
+            torch.tensor([[0.5, -0.25, 1.0, 0.75, -0.5, 0.25]]),
+            torch.tensor([0.0, 0.5, 1.0, 0.5]),
+            2,
+            torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]),
+        ),
+        _sound_case(2, 3, 40, 16, 4, 5, window=_uneven),
+        _sound_case(3, 1, 12, 12, 5, 3),
+        _sound_case(4, 2, 31, 6, 8, 4, loud=3e4, window=torch.hamming_window),
+        _sound_case(5, 2, 17, 5, 3, 3, loud=2e-3, window=_uneven),
+        _sound_case(6, 3, 16, 8, 4, 5, silent=[1]),
+    ],
+    mistakes=[
+        Mistake(
+            "no_window",
+            "The frames are cut out with hard edges: `window` is not used. Multiply each frame by "
+            "it before the Fourier transform.",
+            _sound(window=torch.ones_like),
+        ),
+        Mistake(
+            "another_window",
+            "You make a Hann window of your own. Multiply by the `window` that was given: it may "
+            "be another one.",
+            _sound(window=lambda window: torch.hann_window(len(window))),
+        ),
+        Mistake(
+            "magnitude_not_power",
+            "You add up magnitudes. The filters sum *power*, which is the square: "
+            "`spectrum.abs() ** 2`.",
+            _sound(power=torch.abs),
+        ),
+        Mistake(
+            "real_part_only",
+            "You square only the real part, the cosines, and the sines are lost. `abs()` of a "
+            "complex number has both: `spectrum.abs() ** 2`.",
+            _sound(power=lambda spectrum: spectrum.real.square()),
+        ),
+        Mistake(
+            "filters_left_out",
+            "The filters are missing: there is still a number for each of the `n_fft // 2 + 1` "
+            "bins. `power @ filters` sums them up to `n_mels` bands.",
+            _sound(mel=lambda power, filters: power),
+        ),
+        Mistake(
+            "natural_log",
+            "That is the natural logarithm, `log`. Here the logarithm to base 10 is meant: "
+            "`log10`.",
+            _sound(log=lambda mel: _floor(mel).log()),
+        ),
+        Mistake(
+            "decibels",
+            "That is in decibels, ten times too large. Leave out the factor: `log10` alone.",
+            _sound(log=lambda mel: 10 * _floor(mel).log10()),
+        ),
+        Mistake(
+            "log_of_one_plus",
+            "You take the logarithm of 1 + x, which flattens all that is quiet. Keep x above 0 "
+            "with `clamp(min=1e-10)`, then take `log10`.",
+            _sound(log=lambda mel: (1 + mel).log10()),
+        ),
+        Mistake(
+            "log_left_out",
+            "The logarithm is missing: loud sounds drown all others. `clamp(min=1e-10)`, then "
+            "`log10`.",
+            _sound(log=_floor),
+        ),
+        Mistake(
+            "log_before_mel",
+            "You take the logarithm before the filters. First add up the power in each band, "
+            "`power @ filters`; then the logarithm of the sums.",
+            _sound(mel=_log_first, log=lambda mel: mel),
+        ),
+        Mistake(
+            "no_floor",
+            "Right, until there is silence: the logarithm of 0 is minus infinity, and one such "
+            "number spoils the training. `clamp(min=1e-10)` before `log10`.",
+            _sound(log=torch.log10),
+        ),
+        Mistake(
+            "floor_before_the_filters",
+            "The floor comes too early: you clamp the power of each bin, and the filters add the "
+            "floors up. Clamp the result of `power @ filters`.",
+            _sound(mel=lambda power, filters: _floor(power) @ filters, log=torch.log10),
+        ),
+        Mistake(
+            "floor_after_the_log",
+            "You clamp *after* the logarithm, so every number below 0 is lost, and that is all "
+            "that is quiet. Clamp first, then `log10`.",
+            _sound(log=lambda mel: mel.log10().clamp(min=1e-10)),
+        ),
+        Mistake(
+            "padded_at_the_ends",
+            "There are too many frames: the wave is padded at both ends, as `torch.stft` does "
+            "unless told `center=False`. Here every frame lies inside the wave: "
+            "`wave.unfold(-1, len(window), hop)`.",
+            _sound(center=True),
+        ),
+        Mistake(
+            "hop_ignored",
+            "Your frames do not overlap: each begins where the last one ended. The next frame "
+            "begins `hop` samples later: `wave.unfold(-1, len(window), hop)`.",
+            _sound(hop=lambda hop, n_fft: n_fft),
+        ),
+        Mistake(
+            "hop_of_one",
+            "There is a frame at every sample. The next frame begins `hop` samples later: "
+            "`wave.unfold(-1, len(window), hop)`.",
+            _sound(hop=lambda hop, n_fft: 1),
+        ),
+        Mistake(
+            "last_frame_missing",
+            "The last frame is missing. There are `1 + (S - n_fft) // hop` of them: the first "
+            "begins at 0, and the last may end with the wave.",
+            lambda *given: _log_mel(*given)[:, :-1],
+        ),
+        Mistake(
+            "frames_and_bands_exchanged",
+            "The last two axes are exchanged. A frame is a token, so frames come first: "
+            "`(B, frames, n_mels)`.",
+            lambda *given: _log_mel(*given).transpose(1, 2),
+        ),
+    ],
+    hints=[
+        "Five steps: cut into frames, multiply by the window, Fourier transform, sum the power in "
+        "each band, take the logarithm.",
+        "`wave.unfold(-1, len(window), hop)` has shape `(B, frames, n_fft)`, and "
+        "`torch.fft.rfft` of it has `n_fft // 2 + 1` complex numbers for each frame.",
+        "`power = torch.fft.rfft(frames * window).abs() ** 2`; then `power @ filters`, kept above "
+        "0 with `clamp(min=1e-10)`, and `log10` last.",
+    ],
+)
+
+# --- 15.4 tubelets (stretch) ----------------------------------------------------------------
+
+
+def _tubelets(video, depth, size):
+    n = video.shape[1] * depth * size * size
+    kernel = torch.eye(n, dtype=video.dtype, device=video.device)
+    kernel = kernel.reshape(n, -1, depth, size, size)
+    return F.conv3d(video, kernel, stride=(depth, size, size)).flatten(2).transpose(1, 2)
+
+
+def _blocks(order=(0, 2, 4, 6, 1, 3, 5, 7), inside_last=True):
+    """The video cut by one `reshape` and put in order by one `permute`, either replaced."""
+
+    def mutant(video, depth, size):
+        B, C, *lengths = video.shape
+        split = [(length // n, n) for length, n in zip(lengths, (depth, size, size), strict=True)]
+        axes = [n for pair in split for n in (pair if inside_last else pair[::-1])]
+        x = video.reshape(B, C, *axes).permute(order)
+        return x.reshape(B, -1, C * depth * size * size)
+
+    return mutant
+
+
+def _reshaped(video, depth, size):
+    return video.reshape(len(video), -1, video.shape[1] * depth * size * size)
+
+
+def _frames_averaged(video, depth, size):
+    x = _tubelets(video, depth, size)
+    return x.reshape(*x.shape[:2], video.shape[1], depth, size * size).mean(3).flatten(2)
+
+
+def _tubelets_by_hand(video, depth, size):
+    B, C, F_, H, W = video.shape
+    x = video.reshape(B, C, F_ // depth, depth, H // size, size, W // size, size)
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(B, -1, C * depth * size * size)
+
+
+tubelets = Exercise(
+    number="15.4",
+    name="tubelets",
+    oracle=_tubelets,
+    compared_with="`F.conv3d` with a kernel that copies",
+    cases=lambda: [
+        Case(_counted(2, 4, 6, 4, 6), 2, 2),
+        Case(_counted(1, 1, 2, 2, 2), 2, 1),
+        Case(_counted(1, 1, 2, 2, 2), 1, 2),
+        Case(_normal(1, 3, 2, 6, 6, 3), 2, 3),
+        Case(_counted(1, 4, 4, 4, 4), 2, 2),
+        Case(_normal(2, 1, 3, 3, 4, 2).double(), 3, 2),
+        Case(_normal(3, 2, 2, 4, 3, 2), 2, 1),
+        Case(_normal(4, 2, 4, 2, 4, 4).transpose(1, 2), 2, 2),
+    ],
+    mistakes=[
+        Mistake(
+            "depth_written_in",
+            "You cut boxes of 2 frames, whatever `depth` is. Use `depth` in the `reshape`.",
+            lambda video, depth, size: _tubelets_by_hand(video, 2, size),
+        ),
+        Mistake(
+            "time_fastest",
+            "You go through time first and the picture later. The first tubelets all begin at "
+            "frame 0: time is the *slowest* of the three, then rows, then columns.",
+            _blocks((0, 4, 6, 2, 1, 3, 5, 7)),
+        ),
+        Mistake(
+            "rows_and_columns_swapped",
+            "Within a picture the tubelets go down first. They go like reading: left to right, "
+            "then the next row.",
+            _blocks((0, 2, 6, 4, 1, 3, 5, 7)),
+        ),
+        Mistake(
+            "time_inside_last",
+            "Inside each tubelet time comes last. The order inside is channel, time, row, column.",
+            _blocks((0, 2, 4, 6, 1, 5, 7, 3)),
+        ),
+        Mistake(
+            "time_before_channel",
+            "Inside each tubelet time comes before the channel. The order inside is channel, time, "
+            "row, column.",
+            _blocks((0, 2, 4, 6, 3, 1, 5, 7)),
+        ),
+        Mistake(
+            "channels_last",
+            "Inside each tubelet the channel comes last. Here it is first: channel, time, row, "
+            "column.",
+            _blocks((0, 2, 4, 6, 3, 5, 7, 1)),
+        ),
+        Mistake(
+            "patch_transposed",
+            "Inside each tubelet the columns come before the rows, so every picture in it lies on "
+            "its side. The order inside is channel, time, row, column.",
+            _blocks((0, 2, 4, 6, 1, 3, 7, 5)),
+        ),
+        Mistake(
+            "plain_reshape",
+            "The shape is right, but one `reshape` alone cuts the video into stretches, not into "
+            "blocks. Split F, H and W into two axes each, then `permute`, then reshape.",
+            _reshaped,
+        ),
+        Mistake(
+            "every_other_pixel",
+            "Each of your tubelets gathers pixels from all over the video. In the `reshape`, F "
+            "becomes `F // depth, depth`, in this order: first which tubelet, then which frame in "
+            "it. H and W likewise.",
+            _blocks((0, 3, 5, 7, 1, 2, 4, 6), inside_last=False),
+        ),
+        Mistake(
+            "not_transposed",
+            "The last two axes are exchanged. Tokens come first: `(B, N, C * depth * size * "
+            "size)`.",
+            lambda video, depth, size: _tubelets(video, depth, size).transpose(1, 2),
+        ),
+        Mistake(
+            "every_frame_by_itself",
+            "You cut every frame by itself into patches. A tubelet goes through `depth` frames: it "
+            "holds `C * depth * size * size` numbers, and there are fewer of them.",
+            lambda video, depth, size: _tubelets(video, 1, size),
+        ),
+        Mistake(
+            "frames_averaged",
+            "You take the mean over the frames of a tubelet, and what moves is lost. Keep all "
+            "`depth` frames, one behind the other.",
+            _frames_averaged,
+        ),
+        Mistake(
+            "frames_for_channels",
+            "You take the channels for the frames. The shape of the video is `(B, C, F, H, W)`: "
+            "channels come first, then frames.",
+            lambda video, depth, size: _tubelets(video.transpose(1, 2), depth, size),
+        ),
+    ],
+    hints=[
+        "It is `patchify` with one axis more: F, too, becomes two axes, `F // depth` and `depth`.",
+        "`video.reshape(B, C, F // depth, depth, H // size, size, W // size, size)` has eight "
+        "axes: 0 is the batch and 1 the channel. Which three choose the tubelet?",
+        "`x.permute(0, 2, 4, 6, 1, 3, 5, 7)`, and then a `reshape` to `(B, N, C * depth * size * "
+        "size)`.",
+    ],
+)
+
+# --- 15.5 code_tokens (stretch) -------------------------------------------------------------
+
+# Python 3.12 and later take an f-string apart, 3.11 does not. The cases hold none, so that a plain
+# answer is right on all; the stand-in puts them together again, in case the lesson meets one.
+_F_STARTS, _F_ENDS = (getattr(tokenize, f"FSTRING_{end}", -1) for end in ("START", "END"))
+_REPLACED = {
+    tokenize.NUMBER: "<number>",
+    tokenize.STRING: "<string>",
+    _F_ENDS: "<string>",
+    tokenize.INDENT: "<indent>",
+    tokenize.DEDENT: "<dedent>",
+    tokenize.NEWLINE: "<newline>",
+}
+_LEFT_OUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER, _F_STARTS}
+
+
+def _code_tokens(source):
+    found, depth = [], 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        depth -= token.type == _F_ENDS
+        if depth == 0 and token.type not in _LEFT_OUT:
+            found.append(_REPLACED.get(token.type, token.string))
+        depth += token.type == _F_STARTS
+    return found
+
+
+def _read(keep=(), drop=(), as_text=(), also=None, word=lambda token: token.string):
+    """The tokens with some kinds kept, left out, or not replaced."""
+    replaced = {kind: said for kind, said in _REPLACED.items() if kind not in as_text}
+    replaced |= also or {}
+    left_out = (_LEFT_OUT | set(drop)) - set(keep)
+
+    def mutant(source):
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        return [replaced.get(t.type, word(t)) for t in tokens if t.type not in left_out]
+
+    return mutant
+
+
+_PLAIN = """\
+def Area(r):  # of a circle
+    # two digits are enough
+
+    return 3.14 * r ** 2
+
+print(Area(2), "cm # squared")
+"""
+_NESTED = """\
+while x <= 10:
+    for y in range(x):
+        if y % 2 == 0 and not done:
+            total += y
+    else:
+        x -= 1
+    # the end of a round
+break_here = 'no newline at the end'"""
+_CLASS = '''\
+class Shape(Base):
+    """It has
+    two lines.
+    """
+
+    SIDES = [
+        1,  # one
+
+        2,
+    ]
+
+    @property
+    def name(self) -> str: return r'\\d' b"x"
+
+
+    def __len__(self):
+        if self.n > \\
+                0x1F:
+            return -1_000
+        return ...
+'''
+
+code_tokens = Exercise(
+    number="15.5",
+    name="code_tokens",
+    oracle=_code_tokens,
+    compared_with="Python's `tokenize`",
+    cases=lambda: [
+        Case(_PLAIN, label=f"code_tokens(source), where source is\n{_PLAIN}"),
+        Case("x = 1\n"),
+        Case("if A:\n    b = 'c'\n"),
+        Case(_NESTED, label=f"code_tokens(source), where source is\n{_NESTED}"),
+        Case(_CLASS, label=f"code_tokens(source), where source is\n{_CLASS}"),
+        Case("naïve = x[1:-1] ** 2.5e-3 // 0xFF; y = 3j if (n := len(s)) != 0 else {'#': s}\n"),
+        Case("try:\n\tf(a)  # tabs\nfinally:\n\tg(b)\n"),
+        Case("# only a comment\n\n"),
+        Case(""),
+    ],
+    mistakes=[
+        Mistake(
+            "split_at_blanks",
+            "You split at the blanks, so `Area(r):` stays one word. Python knows better where its "
+            "words end: `tokenize.generate_tokens(io.StringIO(source).readline)`.",
+            str.split,
+        ),
+        Mistake(
+            "single_characters",
+            "These are single characters. The words of Python come from "
+            "`tokenize.generate_tokens(io.StringIO(source).readline)`.",
+            list,
+        ),
+        Mistake(
+            "words_and_signs",
+            "A pattern for words and signs takes `3.14` and `**` apart, looks into strings and "
+            "comments, and does not see the indentation. Ask Python itself: "
+            "`tokenize.generate_tokens`.",
+            lambda source: re.findall(r"\w+|[^\w\s]", source),
+        ),
+        Mistake(
+            "nothing_replaced",
+            "You give the text of every token, comments and all. Leave out the kinds that mean "
+            "nothing, and write `<number>`, `<string>`, `<indent>`, `<dedent>` and `<newline>` "
+            "for these kinds.",
+            _read(keep=_LEFT_OUT, as_text=_REPLACED),
+        ),
+        Mistake(
+            "names_replaced",
+            "You replace the names as well, and nobody can say any more what the program does. "
+            "Names stay as they are written.",
+            _read(also={tokenize.NAME: "<name>"}),
+        ),
+        Mistake(
+            "comments_kept",
+            "The comments are still there. They do nothing when the program runs: leave out "
+            "tokens of the kind `tokenize.COMMENT`.",
+            _read(keep=[tokenize.COMMENT]),
+        ),
+        Mistake(
+            "strings_kept",
+            "The texts of the strings are still there, and each would be a word of its own. Write "
+            "`<string>` for tokens of the kind `tokenize.STRING`.",
+            _read(as_text=[tokenize.STRING]),
+        ),
+        Mistake(
+            "numbers_kept",
+            "The numbers are still there, and there are endlessly many. Write `<number>` for "
+            "tokens of the kind `tokenize.NUMBER`.",
+            _read(as_text=[tokenize.NUMBER]),
+        ),
+        Mistake(
+            "layout_lost",
+            "The layout is lost: in Python indentation and the ends of lines mean something. "
+            "Write `<indent>`, `<dedent>` and `<newline>` for these kinds.",
+            _read(drop=[tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE]),
+        ),
+        Mistake(
+            "layout_as_text",
+            "Indentation and ends of lines come out as blanks, line breaks or empty strings. "
+            "Write `<indent>`, `<dedent>` and `<newline>` for these kinds.",
+            _read(as_text=[tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE]),
+        ),
+        Mistake(
+            "dedent_missing",
+            "There are `<indent>`s, but nothing says where a block ends. Write `<dedent>` for "
+            "tokens of the kind `tokenize.DEDENT`.",
+            _read(drop=[tokenize.DEDENT]),
+        ),
+        Mistake(
+            "dedent_as_empty_string",
+            "The end of a block comes out as an empty string, for that is its text. Write "
+            "`<dedent>` for tokens of the kind `tokenize.DEDENT`.",
+            _read(as_text=[tokenize.DEDENT]),
+        ),
+        Mistake(
+            "newlines_missing",
+            "The ends of the lines are missing. Leave out `tokenize.NL`, the line break that means "
+            "nothing, but keep `tokenize.NEWLINE` as `<newline>`: it ends a statement.",
+            _read(drop=[tokenize.NEWLINE]),
+        ),
+        Mistake(
+            "blank_lines_counted",
+            "You write `<newline>` after blank lines and comments too. `tokenize` has two kinds: "
+            "`NEWLINE` ends a statement, `NL` means nothing. Leave out `NL`.",
+            _read(keep=[tokenize.NL], also={tokenize.NL: "<newline>"}),
+        ),
+        Mistake(
+            "line_breaks_kept",
+            "There are line breaks among the words, where a line is blank or holds only a comment. "
+            "They are of the kind `tokenize.NL` and mean nothing: leave them out.",
+            _read(keep=[tokenize.NL]),
+        ),
+        Mistake(
+            "end_marker_kept",
+            "There is an empty string at the end. It is the mark for the end of the file, of the "
+            "kind `tokenize.ENDMARKER`: leave it out.",
+            _read(keep=[tokenize.ENDMARKER]),
+        ),
+        Mistake(
+            "encoding_kept",
+            "The first word is `utf-8`, which stands nowhere in the source. `tokenize.tokenize` "
+            "says so of the bytes: leave out `tokenize.ENCODING`, or take `generate_tokens`.",
+            lambda source: ["utf-8", *_code_tokens(source)],
+        ),
+        Mistake(
+            "lower_case",
+            "You write all words in small letters. In Python `Area` and `area` are two names: "
+            "leave them as they are.",
+            _read(word=lambda token: token.string.lower()),
+        ),
+        Mistake(
+            "kinds_for_words",
+            "You give the *kind* of every token. Names and operators stay as they are written, "
+            "`token.string`; only numbers, strings and the layout are replaced.",
+            _read(
+                as_text=_REPLACED,
+                word=lambda token: tokenize.tok_name[token.type],
+            ),
+        ),
+        Mistake(
+            "one_string",
+            "You join the words to one string. Return the list.",
+            lambda source: " ".join(_code_tokens(source)),
+        ),
+    ],
+    hints=[
+        "Each token of `tokenize.generate_tokens(io.StringIO(source).readline)` has a `type` and a "
+        "`string`. Print them for two lines of Python before you write anything.",
+        "Two collections do it: a dict from kinds to what is written for them, "
+        '`{tokenize.NUMBER: "<number>", …}`, and a set of the kinds that are left out.',
+        "In the loop: skip a token if `token.type` is in the set; otherwise append "
+        "`replaced.get(token.type, token.string)`.",
     ],
 )

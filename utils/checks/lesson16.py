@@ -1,1311 +1,776 @@
-"""Lesson 16: fusion. Answers take and return PyTorch tensors; the last one takes lists."""
+"""Lesson 16: a shared space. Answers take and return PyTorch tensors; 16.3 works on names."""
 
-import random
-from collections import Counter
+import re
+import warnings
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
-from transformers.models.mllama.configuration_mllama import MllamaTextConfig
-from transformers.models.mllama.modeling_mllama import MllamaCrossAttentionDecoderLayer
+from sklearn.metrics import top_k_accuracy_score
+from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
 from utils.checks import hint, progress  # noqa: F401  (a lesson calls them as checks.hint)
 from utils.checks.compare import Tolerance
 from utils.checks.engine import Case, Exercise, Lesson, Mistake
-from utils.checks.probes import fill, with_slopes
+from utils.checks.probes import with_slopes
 
-LESSON = Lesson("16", "Fusion", "16_fusion")
-MEANS = Tolerance(absolute=1e-5, relative=1e-4)
-FLOAT32 = Tolerance(absolute=1e-4, relative=1e-4)
+LESSON = Lesson("16", "A shared space", "16_shared_space")
+FLOAT32 = Tolerance(absolute=1e-5, relative=1e-4)
 
 
 def _normal(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _tenths(seed: int, *shape: int) -> torch.Tensor:
-    """Random numbers with one digit after the point, for cases that are written out."""
-    return (10 * _normal(seed, *shape)).round() / 10
+def _learned(answer, *inputs):
+    """The answer's result, with its gradients where the inputs are such as are being learned."""
+    return with_slopes(answer, *inputs) if inputs[0].requires_grad else answer(*inputs)
 
 
-def _real(T: int, *lengths: int) -> torch.Tensor:
-    """A mask (B, T): True for the first so many tokens of each row."""
-    return torch.arange(T) < torch.tensor(lengths)[:, None]
+def _unit(x, dim=-1):
+    return F.normalize(x, dim=dim)
 
 
-# --- 16.1 early_fusion ----------------------------------------------------------------------
+# --- 16.1 similarity ------------------------------------------------------------------------
 
 
-def _early_fusion(text, image, kinds, text_mask):
-    tokens = torch.cat([text + kinds[0], image + kinds[1]], dim=1)
-    return tokens, torch.cat([text_mask, text_mask.new_ones(image.shape[:2])], dim=1)
+def _similarity(a, b):
+    if len(a) * b.numel() > 100_000:  # every pair of rows side by side would be slow to train with
+        return _unit(a) @ _unit(b).T
+    return F.cosine_similarity(a[:, None], b[None], dim=-1)
 
 
-def _side_by_side(first, second):
-    return torch.cat([first, second], dim=1)
+def _product(of_a, of_b=None):
+    """The matrix product of the rows after something has been done to them."""
+    return lambda a, b: of_a(a) @ (of_b or of_a)(b).T
 
 
-def _swapped(first, second):
-    return _side_by_side(second, first)
-
-
-def _early(
-    kinds=lambda kinds: kinds,
-    tokens=_side_by_side,
-    mask=_side_by_side,
-    text=lambda text, text_mask: text,
-    result=lambda tokens, mask: (tokens, mask),
-):
-    """Early fusion with one step replaced."""
-
-    def mutant(text_, image, kinds_, text_mask):
-        kind = kinds(kinds_)
-        words, patches = text(text_ + kind[0], text_mask), image + kind[1]
-        seen = torch.ones(image.shape[:2], dtype=torch.bool)
-        return result(tokens(words, patches), mask(text_mask, seen))
-
-    return mutant
-
-
-def _early_output(answer, text, image, kinds, text_mask, slopes=False):
-    """The answer's result; with `slopes`, the tokens and what text, image and kinds learn."""
-    if not slopes:
-        return answer(text, image, kinds, text_mask)
-
-    def tokens(*numbers):
-        out = answer(*numbers, text_mask)
-        return out[0] if isinstance(out, tuple | list) else out
-
-    return with_slopes(tokens, text, image, kinds)
-
-
-def _early_case(seed, mask, N, d, slopes=False):
-    B, T = mask.shape
-    numbers = _tenths(seed, B, T, d), _tenths(seed + 1, B, N, d), _tenths(seed + 2, 2, d)
-    if not slopes:
-        return Case(*numbers, mask)
-    label = f"the gradient of early_fusion for text of shape {(B, T, d)}, image {(B, N, d)}"
-    return Case(*numbers, mask, slopes, label=label)
-
-
-early_fusion = Exercise(
+similarity = Exercise(
     number="16.1",
-    name="early_fusion",
-    oracle=_early_fusion,
-    compared_with="`torch.cat`",
-    probe=_early_output,
+    name="similarity",
+    oracle=_similarity,
+    compared_with="`F.cosine_similarity(a[:, None], b[None], dim=-1)`",
+    probe=_learned,
+    tolerance=FLOAT32,
     cases=lambda: [
-        _early_case(10, _real(3, 3, 1), 2, 2),
-        _early_case(20, _real(5, 2, 5, 4), 4, 3),
-        _early_case(30, _real(2, 1, 2, 2), 2, 3),
-        _early_case(40, _real(4, 3).flip(1), 4, 4),
-        _early_case(50, _real(1, 1), 3, 2),
-        _early_case(60, _real(3, 2, 3, 0, 1, 2), 1, 4),
-        _early_case(70, _real(3, 3, 2), 2, 4, slopes=True),
+        Case(_normal(1, 2, 4), _normal(2, 3, 4)),
+        Case(torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0], [-6.0, -8.0]])),
+        Case(torch.tensor([[2.0, 1.0, 2.0], [0.0, 0.0, 0.0]]), torch.tensor([[1.0, -2.0, 2.0]])),
+        Case(_normal(3, 3, 3), _normal(4, 3, 3)),
+        Case(_normal(5, 4, 6), 2 * _normal(6, 4, 6) + 1),
+        Case(
+            _normal(7, 3, 5).requires_grad_(),
+            _normal(8, 2, 5).requires_grad_(),
+            label="similarity(a, b) of shapes (3, 5) and (2, 5), and its gradients:\n"
+            "[result, [gradient of a, gradient of b]]",
+        ),
     ],
     mistakes=[
         Mistake(
-            "kinds_not_learned",
-            "The numbers are right, but no gradient reaches `kinds`: the two vectors would never "
-            "be learned. Is there a `detach`, or a new tensor made of their numbers?",
-            _early(kinds=lambda kinds: kinds.detach()),
+            "not_normalised",
+            "These are plain dot products: a long vector scores high wherever it points. Divide "
+            "every row by its length first: `F.normalize(a, dim=-1)`.",
+            _product(lambda x: x),
         ),
         Mistake(
-            "image_first",
-            "The image stands in front. Text first, then the image, in the tokens and in the mask: "
-            "`torch.cat([text, image], dim=1)`.",
-            _early(tokens=_swapped, mask=_swapped),
+            "normalised_along_the_batch",
+            "You normalise each *column*, so the numbers of one vector depend on its neighbours in "
+            "the batch. Each row is a vector: `dim=-1`.",
+            _product(lambda x: _unit(x, dim=0)),
         ),
         Mistake(
-            "mask_for_the_other_order",
-            "The tokens are text, image, but the mask is in the order image, text. No error tells "
-            "you so: the model would read padding and overlook real words. Join both in the same "
-            "order.",
-            _early(mask=_swapped),
+            "one_length_for_all",
+            "You divide the whole table by one length. Every row has its own: "
+            "`a.norm(dim=-1, keepdim=True)`.",
+            _product(lambda x: x / x.norm()),
         ),
         Mistake(
-            "tokens_for_the_other_order",
-            "The mask is in the order text, image, but the tokens are image, text. No error tells "
-            "you so: the model would take image tokens for padding. Join both in the same order, "
-            "text first.",
-            _early(tokens=_swapped),
+            "no_keepdim",
+            "The lengths have lost their axis, and PyTorch lays them along the *columns*. In a "
+            "square table that gives no error, only wrong numbers: `keepdim=True`.",
+            _product(lambda x: x / x.norm(dim=-1)),
         ),
         Mistake(
-            "kinds_swapped",
-            "The kinds are swapped: `kinds[0]` is for the text, `kinds[1]` for the image.",
-            _early(kinds=lambda kinds: kinds.flip(0)),
+            "only_a_normalised",
+            "The rows of `a` are normalised, those of `b` are not: divide these by their lengths "
+            "as well.",
+            _product(_unit, lambda x: x),
         ),
         Mistake(
-            "kinds_forgotten",
-            "`kinds` is not used, so nothing says which token is a word and which a piece of the "
-            "image. Add `kinds[0]` to every text token and `kinds[1]` to every image token.",
-            _early(kinds=torch.zeros_like),
+            "only_b_normalised",
+            "The rows of `b` are normalised, those of `a` are not: divide these by their lengths "
+            "as well.",
+            _product(lambda x: x, _unit),
         ),
         Mistake(
-            "text_kind_for_both",
-            "`kinds[0]` is added to the text *and* to the image, so it tells them apart no longer. "
-            "The image gets `kinds[1]`.",
-            _early(kinds=lambda kinds: kinds[[0, 0]]),
+            "root_forgotten",
+            "You divide by the sum of the squares. A vector's length is the *root* of that sum, "
+            "`a.norm(dim=-1, keepdim=True)`.",
+            _product(lambda x: x / x.pow(2).sum(-1, keepdim=True).clamp(min=1e-12)),
         ),
         Mistake(
-            "image_kind_forgotten",
-            "Only the text gets its kind. Add `kinds[1]` to every image token as well.",
-            _early(kinds=lambda kinds: kinds * torch.tensor([[1], [0]])),
+            "sum_of_absolute_values",
+            "You divide by the sum of the absolute values. For the cosine take the ordinary "
+            "length, the root of the sum of the squares: `F.normalize` does so without `p=1`.",
+            _product(lambda x: F.normalize(x, p=1, dim=-1)),
         ),
         Mistake(
-            "text_kind_forgotten",
-            "Only the image gets its kind. Add `kinds[0]` to every text token as well.",
-            _early(kinds=lambda kinds: kinds * torch.tensor([[0], [1]])),
+            "transposed",
+            "Rows and columns are exchanged: entry `[i, j]` is row `i` of `a` with row `j` of `b`, "
+            "so the result is `(N, M)`.",
+            lambda a, b: _similarity(b, a),
         ),
         Mistake(
-            "mask_upside_down",
-            "The mask is True for padding. It is True where attention is *allowed*: join "
-            "`text_mask` as it is with True for every image token.",
-            _early(mask=lambda text, seen: ~_side_by_side(text, seen)),
+            "paired_rows_only",
+            "Row `i` of `a` meets only row `i` of `b`. Every row has to meet every row: a table "
+            "`(N, M)`, which a matrix product gives.",
+            lambda a, b: F.cosine_similarity(a, b, dim=-1),
         ),
         Mistake(
-            "text_mask_upside_down",
-            "The image's half of the mask is right, the text's half is turned over: `text_mask` is "
-            "True for real words already, so take it as it is, without `~`.",
-            _early(mask=lambda text, seen: _side_by_side(~text, seen)),
+            "distance",
+            "That is a distance: it is smallest where two vectors are most alike. The cosine is "
+            "largest there, a dot product.",
+            lambda a, b: torch.cdist(a, b),
         ),
         Mistake(
-            "mask_without_the_image",
-            "The mask is as long as the text only. There is one entry for each token, so N more, "
-            "all True, for the image: `torch.ones(B, N, dtype=torch.bool)`.",
-            _early(mask=lambda text, seen: text),
+            "one_minus_the_cosine",
+            "You take the cosine from 1, which makes a distance of it. Return the cosine itself: 1 "
+            "where two vectors point the same way.",
+            lambda a, b: 1 - _similarity(a, b),
         ),
         Mistake(
-            "image_masked_out",
-            "The image's half of the mask is False, so nobody may look at the picture. It is True "
-            "for every image token: `torch.ones`, not `torch.zeros`.",
-            _early(mask=lambda text, seen: _side_by_side(text, ~seen)),
-        ),
-        Mistake(
-            "mask_of_numbers",
-            "The mask holds the numbers 1 and 0. It has to be bool: `torch.ones` makes floats when "
-            "it is not asked otherwise, so give it `dtype=torch.bool`.",
-            _early(mask=lambda text, seen: _side_by_side(text, seen).float()),
-        ),
-        Mistake(
-            "mask_not_returned",
-            "You return the tokens without their mask. Return both: `return tokens, mask`.",
-            _early(result=lambda tokens, mask: tokens),
-        ),
-        Mistake(
-            "mask_before_tokens",
-            "Both are right, but the mask comes first. Return the tokens first: "
-            "`return tokens, mask`.",
-            _early(result=lambda tokens, mask: (mask, tokens)),
-        ),
-        Mistake(
-            "image_ignored",
-            "The image is not there: you return the text and its mask alone. Join the two along "
-            "the tokens: `torch.cat([text, image], dim=1)`.",
-            _early(tokens=lambda words, patches: words, mask=lambda text, seen: text),
-        ),
-        Mistake(
-            "padding_set_to_zero",
-            "You set the padding to 0. That hides nothing, since 0 is a token like another; the "
-            "mask alone says what counts. Leave the tokens as they are.",
-            _early(text=lambda words, mask: words * mask[..., None]),
-        ),
-        Mistake(
-            "joined_along_the_batch",
-            "`torch.cat` joins along the batch unless it is told otherwise, and then the image is "
-            "another *example*. Join along the tokens: `dim=1`.",
-            _early(
-                tokens=lambda words, patches: torch.cat([words, patches]),
-                mask=lambda text, seen: torch.cat([text, seen]),
-            ),
-        ),
-    ],
-    hints=[
-        "Three steps: add to each token what kind it is, join the tokens, join the masks in the "
-        "same order.",
-        "`text + kinds[0]` has shape `(B, T, d)`. The image's half of the mask has shape `(B, N)`: "
-        "`torch.ones(B, N, dtype=torch.bool)`.",
-        "`torch.cat([text + kinds[0], image + kinds[1]], dim=1)` are the tokens. The mask is made "
-        "by another `torch.cat` with `dim=1`.",
-    ],
-)
-
-# --- 16.2 late_fusion -----------------------------------------------------------------------
-
-
-def _late_fusion(text, image, text_mask):
-    words = text_mask.flatten().nonzero().squeeze(1)  # their rows in a table of all B * T words
-    count = text_mask.sum(1)
-    starts = count.cumsum(0) - count
-    question = F.embedding_bag(words, text.flatten(0, 1), starts, mode="mean")
-    return torch.cat([question, image.mean(1)], dim=1)
-
-
-def _column(mask):
-    return mask[..., None].float()  # (B, T, 1)
-
-
-def _late(
-    total=lambda text, column: (text * column).sum(1),
-    count=lambda text, column: column.sum(1).clamp(min=1),
-    question=None,
-    picture=lambda image: image.mean(1),
-    join=lambda question, picture: torch.cat([question, picture], dim=1),
-):
-    """Late fusion with one step replaced."""
-
-    def mutant(text, image, text_mask):
-        column = _column(text_mask)
-        if question is None:
-            return join(total(text, column) / count(text, column), picture(image))
-        return join(question(text, text_mask), picture(image))
-
-    return mutant
-
-
-def _largest_real(text, mask):
-    largest = text.masked_fill(~mask[..., None], -torch.inf).amax(1)
-    return largest.masked_fill(~mask.any(1, keepdim=True), 0)
-
-
-def _padding_for_words(text, image, text_mask):
-    return _late_fusion(text, image, ~text_mask)
-
-
-def _zero_divided_by_zero(text, mask):
-    mean = (text * _column(mask)).sum(1) / _column(mask).sum(1)
-    return torch.where(mask.any(1, keepdim=True), mean, 0)
-
-
-def _mean_of_all(text, image, text_mask):
-    tokens, mask = _early_fusion(text, image, torch.zeros(2, text.shape[2]), text_mask)
-    return (tokens * _column(mask)).sum(1) / _column(mask).sum(1)
-
-
-def _late_output(answer, text, image, text_mask, slopes=False):
-    """The answer's result; with `slopes`, the gradients too, unless there is a nan already."""
-    if not slopes:
-        return answer(text, image, text_mask)
-    found = with_slopes(lambda text, image: answer(text, image, text_mask), text, image)
-    if isinstance(found, list) and isinstance(found[0], torch.Tensor) and found[0].isnan().any():
-        return found[0]
-    return found
-
-
-def _late_case(seed, mask, N, d, slopes=False):
-    """Random tokens; the padding holds large numbers."""
-    text = _tenths(seed, *mask.shape, d) + 0.5
-    text = torch.where(mask[..., None], text, 40 * text)
-    label = ""
-    if slopes:
-        label = f"the gradient of late_fusion for text of shape {tuple(text.shape)}, "
-        label += f"image {(len(mask), N, d)}, text_mask={mask.tolist()}"
-    rest = (slopes,) if slopes else ()
-    return Case(text, _tenths(seed + 1, len(mask), N, d), mask, *rest, label=label)
-
-
-late_fusion = Exercise(
-    number="16.2",
-    name="late_fusion",
-    oracle=_late_fusion,
-    compared_with="`F.embedding_bag` (the mean of each row's words) and `torch.mean`",
-    probe=_late_output,
-    tolerance=MEANS,
-    cases=lambda: [
-        _late_case(10, _real(3, 2, 3), 4, 2),
-        _late_case(20, _real(5, 2, 5, 4), 3, 4),
-        _late_case(30, _real(4, 1, 3, 4).flip(1), 4, 4),
-        _late_case(40, _real(2, 2), 1, 3),
-        _late_case(50, _real(2, 1, 0), 2, 1),
-        _late_case(60, _real(4, 3, 0, 2, 4), 5, 3),
-        _late_case(70, _real(4, 3, 1, 2), 2, 3, slopes=True),
-        _late_case(80, _real(3, 2, 0), 2, 3, slopes=True),
-    ],
-    mistakes=[
-        Mistake(
-            "nan_for_the_empty_question",
-            "Right, except for a question without a single word: 0 / 0 is `nan`, and one `nan` "
-            "spoils every weight in the next step of training. Divide by at least 1: "
-            "`count.clamp(min=1)`.",
-            _late(count=lambda text, column: column.sum(1)),
-        ),
-        Mistake(
-            "nan_in_the_gradient",
-            "The numbers are right, but not the gradient: you divide 0 by 0 and put a 0 in its "
-            "place afterwards (`torch.where`, `nan_to_num`?), and the way back still goes through "
-            "the `nan`. Divide by `count.clamp(min=1)`, so that it never arises.",
-            _late(question=_zero_divided_by_zero),
+            "divided_by_zero",
+            "Right, but for a row of zeros you divide 0 by 0, and that is `nan`. Keep the divisor "
+            "above zero, as in `.clamp(min=1e-12)`, or let `F.normalize` do it.",
+            _product(lambda x: x / x.norm(dim=-1, keepdim=True)),
         ),
         Mistake(
             "no_gradient",
-            "The numbers are right, but no gradient comes back: is there a `detach`, a `no_grad`, "
-            "or a way through NumPy?",
-            lambda *args: _late_fusion(*args).detach(),
-        ),
-        Mistake(
-            "padding_in_the_mean",
-            "The padding is in the mean of the text: `text_mask` is not used. Multiply by the mask "
-            "before you sum, and divide by the number of real words.",
-            _late(question=lambda text, mask: text.mean(1)),
-        ),
-        Mistake(
-            "padding_in_the_sum",
-            "You divide by the number of real words, but the padding is still in the sum. Multiply "
-            "by the mask first: `(text * m).sum(1)`.",
-            _late(total=lambda text, column: text.sum(1)),
-        ),
-        Mistake(
-            "divided_by_all_tokens",
-            "The padding is set to 0 but still counted: you divide by T. Divide by the number of "
-            "real words, `text_mask.sum(1)`.",
-            _late(count=lambda text, column: text.shape[1]),
-        ),
-        Mistake(
-            "one_count_for_all",
-            "You divide by the number of real words in the whole batch. Each question has its own: "
-            "`text_mask.sum(1, keepdim=True)`.",
-            _late(count=lambda text, column: column.sum().clamp(min=1)),
-        ),
-        Mistake(
-            "sum_of_the_words",
-            "The text's half is the *sum* of the real words. Divide it by their number, so that a "
-            "long question has no longer a vector than a short one.",
-            _late(count=lambda text, column: 1),
-        ),
-        Mistake(
-            "sum_of_the_image",
-            "The image's half is the *sum* of its tokens. Take their mean: `image.mean(1)`.",
-            _late(picture=lambda image: image.sum(1)),
-        ),
-        Mistake(
-            "image_first",
-            "The image stands in front. The text's mean comes first, then the image's.",
-            _late(join=lambda question, picture: torch.cat([picture, question], dim=1)),
-        ),
-        Mistake(
-            "largest_for_mean",
-            "You take the largest number in each component. The *mean* is wanted, for the words "
-            "and for the image.",
-            _late(question=_largest_real, picture=lambda image: image.amax(1)),
-        ),
-        Mistake(
-            "mean_over_the_width",
-            "The means run over the components, and leave one number for each token. Take them "
-            "over the tokens, axis 1, so that a vector of `d` numbers is left.",
-            _late(
-                question=lambda text, mask: text.mean(-1) * mask,
-                picture=lambda image: image.mean(-1),
-            ),
-        ),
-        Mistake(
-            "first_token_only",
-            "The text's half is its first token. That is a summary only in a model that was "
-            "trained for it (`[CLS]`); here take the mean of all real words.",
-            _late(question=lambda text, mask: text[:, 0]),
-        ),
-        Mistake(
-            "added_instead_of_joined",
-            "You add the two means, and nobody can take them apart again. Put them side by side: "
-            "`torch.cat([question, picture], dim=1)` has shape `(B, 2d)`.",
-            _late(join=torch.add),
-        ),
-        Mistake(
-            "stacked_instead_of_joined",
-            "`torch.stack` makes a new axis, and the result has shape `(B, 2, d)`. Join along the "
-            "components: `torch.cat` with `dim=1` gives `(B, 2d)`.",
-            _late(join=lambda question, picture: torch.stack([question, picture], dim=1)),
-        ),
-        Mistake(
-            "one_mean_for_all_tokens",
-            "You take one mean over words and image tokens together, so the larger crowd drowns "
-            "the other. Take two means, and put them side by side.",
-            _mean_of_all,
-        ),
-        Mistake(
-            "mask_upside_down",
-            "You take the mean of the *padding*. `text_mask` is True for real words.",
-            _padding_for_words,
+            "The numbers are right, but no gradient comes through, so the towers could not learn "
+            "from them: is there a `detach`, a `no_grad`, or a `torch.tensor(...)` of numbers?",
+            lambda a, b: _similarity(a, b).detach(),
         ),
     ],
     hints=[
-        "Two means, side by side. For the words: a sum in which padding adds nothing, divided by "
-        "the number of real words. What if that number is 0?",
-        "`m = text_mask[..., None].float()` has shape `(B, T, 1)`. `(text * m).sum(1)` has shape "
-        "`(B, d)`, and `m.sum(1)` has shape `(B, 1)`.",
-        "`(text * m).sum(1) / m.sum(1).clamp(min=1)` is the text's half, `image.mean(1)` the "
-        "image's; `torch.cat([…, …], dim=1)` joins them.",
+        "The cosine of two vectors is the dot product of the two after each has been divided by "
+        "its length.",
+        "`F.normalize(a, dim=-1)` keeps the shape `(N, d)` and gives each row the length 1.",
+        "Every row of `a` with every row of `b` is one matrix product, `(N, d) @ (d, M)`: which of "
+        "the two has to be transposed?",
     ],
 )
 
-# --- 16.3 CrossAttentionFusion --------------------------------------------------------------
+# --- 16.2 info_nce --------------------------------------------------------------------------
 
 
-class _Silent(nn.Module):
-    """Stands for a decoder layer's self-attention and finds nothing: the layer adds zeros."""
+def _info_nce(image, text, log_scale):
+    return image_text_contrastive_loss(log_scale.exp() * _similarity(image, text))
 
-    def forward(self, query, key, value, **rest):
-        return torch.zeros_like(query), None
 
+def _rows(logits, reduction="mean"):
+    targets = torch.arange(len(logits))
+    return F.cross_entropy(logits, targets, reduction=reduction)
 
-class _CrossAttentionFusion(nn.Module):
-    """`nn.TransformerDecoderLayer` without its self-attention, with the learner's submodules."""
 
-    def __init__(self, d_model, n_heads, d_ff):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(d_model)
-        self.cross_attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
-        self.norm2 = nn.LayerNorm(d_model)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model)
-        )
-        layer = nn.TransformerDecoderLayer(
-            d_model,
-            n_heads,
-            d_ff,
-            dropout=0.0,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
-            device="meta",
-        )
-        layer.self_attn, layer.norm1 = _Silent(), nn.Identity()
-        layer.multihead_attn, layer.norm2 = self.cross_attention, self.norm1
-        layer.linear1, layer.linear2 = self.feed_forward[0], self.feed_forward[2]
-        layer.norm3 = self.norm2
-        self._layer = (layer,)  # in a tuple, so that no weight is registered under two names
+def _two_ways(loss):
+    """The mean of a loss over the rows and over the columns."""
+    return lambda logits: (loss(logits) + loss(logits.T)) / 2
 
-    def forward(self, text, image, image_mask=None):
-        hidden = None if image_mask is None else ~image_mask
-        (layer,) = self._layer
-        return layer(text, image, memory_key_padding_mask=hidden)
 
-
-class _InSteps:
-    """The block with every step a method of its own, so that a mistake can replace one."""
-
-    def hidden(self, mask):
-        return None if mask is None else ~mask
-
-    def look(self, x, image, hidden):
-        return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
-
-    def steps(self, text, look):
-        x = text + look(self.norm1(text))
-        return x + self.feed_forward(self.norm2(x))
-
-    def forward(self, text, image, image_mask=None):
-        return self.steps(text, lambda x: self.look(x, image, self.hidden(image_mask)))
-
-
-def _block(**methods):
-    """A block with some of its steps replaced."""
-    return type("CrossAttentionFusion", (_InSteps, _CrossAttentionFusion), methods)
-
-
-def _image_asks(self, text, image, image_mask=None):
-    x = image + self.cross_attention(self.norm1(image), text, text)[0]
-    return x + self.feed_forward(self.norm2(x))
-
-
-def _queries_from_the_image(self, x, image, hidden):
-    return self.cross_attention(image, x, x, key_padding_mask=hidden)[0]
-
-
-def _self_attention(self, x, image, hidden):
-    return self.cross_attention(x, x, x)[0]
-
-
-def _values_from_the_text(self, x, image, hidden):
-    return self.cross_attention(x, image, x, key_padding_mask=hidden)[0]
-
-
-def _image_normed(self, x, image, hidden):
-    image = self.norm1(image)
-    return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
-
-
-def _image_detached(self, x, image, hidden):
-    image = image.detach()
-    return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
-
-
-def _post_norm(self, text, look):
-    x = self.norm1(text + look(text))
-    return self.norm2(x + self.feed_forward(x))
-
-
-def _norms(first, second):
-    """The two steps with these numbers of norms (0: none)."""
-
-    def steps(self, text, look):
-        norm1, norm2 = (getattr(self, f"norm{i}") if i else nn.Identity() for i in (first, second))
-        x = text + look(norm1(text))
-        return x + self.feed_forward(norm2(x))
-
-    return steps
-
-
-def _residuals(first=True, second=True):
-    """The two steps with some of the residual connections left out."""
-
-    def steps(self, text, look):
-        x = first * text + look(self.norm1(text))
-        return second * x + self.feed_forward(self.norm2(x))
-
-    return steps
-
-
-def _residuals_of_the_normed(first=True, second=True):
-    """The two steps, added to what the norm returned."""
-
-    def steps(self, text, look):
-        normed = self.norm1(text)
-        x = (normed if first else text) + look(normed)
-        normed = self.norm2(x)
-        return (normed if second else x) + self.feed_forward(normed)
-
-    return steps
-
-
-def _side_by_side_steps(self, text, look):
-    return text + look(self.norm1(text)) + self.feed_forward(self.norm2(text))
-
-
-def _without_feed_forward(self, text, look):
-    return text + look(self.norm1(text))
-
-
-def _made(cls, like, sizes):
-    """An object of the learner's class with known weights; norms and biases near the usual."""
-    if isinstance(cls, nn.Module):
-        name = type(cls).__name__
-        raise TypeError(f"pass the class `{name}` itself, not an object that it made")
-    block = fill(cls(*sizes), like(*sizes), scale=0.8)
-    with torch.no_grad():
-        for name, parameter in block.named_parameters():
-            if parameter.ndim == 1:
-                usual = float("norm" in name and name.endswith("weight"))
-                parameter.copy_(usual + 0.4 * (parameter - usual))
-    return block
-
-
-def _gradient(block, result):
-    """Whether the block could be trained: what happens when the gradient is taken."""
-    if not (isinstance(result, torch.Tensor) and result.requires_grad):
-        return "no gradient reaches the weights"
-    result.square().sum().backward()
-    without = [name for name, p in block.named_parameters() if p.grad is None]
-    return f"no gradient reaches {without[0]}" if without else "the gradient reaches every weight"
-
-
-def _looked_at(block, text, image, image_mask=None, trains=False):
-    """What the block makes of its input; with `trains`, whether a gradient comes back as well."""
-    masks = () if image_mask is None else (image_mask,)
-    with torch.no_grad():
-        result = block(text, image, *masks)
-    if not trains:
-        return result
-    image = image.clone().requires_grad_()
-    gradient = _gradient(block, block(text, image, *masks))
-    reached = image.grad is not None and bool((image.grad != 0).any())
-    return {"result": result, "gradient": gradient, "the image gets a gradient": reached}
-
-
-def _fusion_output(answer, sizes, *inputs, **rest):
-    return _looked_at(_made(answer, _CrossAttentionFusion, sizes), *inputs, **rest)
-
-
-def _look_inputs(B, T, N, d_model, real):
-    """Random text and image; `real` says how many tokens of each image are no padding."""
-    mask = None if real is None else _real(N, *real)
-    said = f"text of shape {(B, T, d_model)}, image {(B, N, d_model)}, "
-    said += "without image_mask" if mask is None else f"image_mask {mask.int().tolist()}"
-    seed = 100 * T + N
-    return said, (_normal(seed, B, T, d_model), _normal(seed + 1, B, N, d_model), mask)
-
-
-def _fusion_case(sizes, B, T, N, real=None, trains=False):
-    said, inputs = _look_inputs(B, T, N, sizes[0], real)
-    label = f"CrossAttentionFusion{sizes} on {said}" + (", and the gradient" if trains else "")
-    return Case(sizes, *inputs, trains=trains, label=label)
-
-
-CrossAttentionFusion = Exercise(
-    number="16.3",
-    name="CrossAttentionFusion",
-    oracle=_CrossAttentionFusion,
-    compared_with="`nn.TransformerDecoderLayer` without its self-attention",
-    probe=_fusion_output,
-    tolerance=FLOAT32,
-    cases=lambda: [
-        _fusion_case((4, 2, 6), 2, 3, 5, real=[3, 4]),
-        _fusion_case((4, 2, 6), 2, 3, 5),
-        _fusion_case((6, 2, 4), 3, 4, 4, real=[2, 3, 4]),
-        _fusion_case((8, 4, 6), 1, 4, 4),
-        _fusion_case((4, 2, 6), 1, 1, 2),
-        _fusion_case((4, 2, 6), 3, 4, 2, real=[2, 1, 2], trains=True),
-        _fusion_case((4, 2, 6), 1, 3, 4, real=[2]),
-    ],
-    mistakes=[
-        Mistake(
-            "image_detached",
-            "The numbers are right, but no gradient reaches the image: is there a `detach`? "
-            "Whatever makes the image tokens learns through it.",
-            _block(look=_image_detached),
-        ),
-        Mistake(
-            "image_asks_the_words",
-            "The image asks and the words answer, so the result has N tokens. It is the words that "
-            "ask: the queries are `norm1(text)`, keys and values are `image`, and everything is "
-            "added to `text`.",
-            _block(forward=_image_asks),
-        ),
-        Mistake(
-            "queries_from_the_image",
-            "Query and key have changed places: the image asks, the words answer. That fits only "
-            "where T and N happen to be equal. The words ask: "
-            "`self.cross_attention(self.norm1(text), image, image)`.",
-            _block(look=_queries_from_the_image),
-        ),
-        Mistake(
-            "image_ignored",
-            "The words look at one another, and the image is never used. Only the query is "
-            "`norm1(text)`; key and value are `image`.",
-            _block(look=_self_attention),
-        ),
-        Mistake(
-            "values_from_the_text",
-            "The words find places in the image but take the values from the text, which fits only "
-            "where T and N happen to be equal. Key *and* value are `image`.",
-            _block(look=_values_from_the_text),
-        ),
-        Mistake(
-            "norm_on_the_image",
-            "The image goes through `norm1` as well. Here only the words do: the image tokens come "
-            "in as they are.",
-            _block(look=_image_normed),
-        ),
-        Mistake(
-            "norm_after_the_step",
-            "You add first and norm afterwards, as the paper of 2017 did. This block norms what "
-            "goes *into* a step: `text + attention(norm1(text))`, so that `text` itself passes "
-            "through untouched.",
-            _block(steps=_post_norm),
-        ),
-        Mistake(
-            "no_residual_around_attention",
-            "After the attention only what the image said is left; the words are gone. Add: "
-            "`text + attention`.",
-            _block(steps=_residuals(first=False)),
-        ),
-        Mistake(
-            "no_residual_around_feed_forward",
-            "The feed-forward part replaces `x`. Add to it: "
-            "`x + self.feed_forward(self.norm2(x))`.",
-            _block(steps=_residuals(second=False)),
-        ),
-        Mistake(
-            "no_residuals",
-            "No step keeps what came in: each one must *add* to it, `text + attention` and "
-            "`x + feed_forward`.",
-            _block(steps=_residuals(first=False, second=False)),
-        ),
-        Mistake(
-            "normed_text_in_the_residual",
-            "You add to `norm1(text)` (is `text` overwritten with it?). Norm only what the "
-            "attention reads, and add to `text` as it came in.",
-            _block(steps=_residuals_of_the_normed(second=False)),
-        ),
-        Mistake(
-            "normed_in_both_residuals",
-            "Both steps add to what the norm returned. Norm only what a step *reads*; what it is "
-            "added to stays as it came in: `text + …`, then `x + …`.",
-            _block(steps=_residuals_of_the_normed()),
-        ),
-        Mistake(
-            "text_not_normed",
-            "The words ask without going through `norm1`. The query is `self.norm1(text)`.",
-            _block(steps=_norms(0, 2)),
-        ),
-        Mistake(
-            "feed_forward_reads_unnormed",
-            "The feed-forward part reads `x` as it is. It reads `self.norm2(x)`.",
-            _block(steps=_norms(1, 0)),
-        ),
-        Mistake(
-            "norm1_used_twice",
-            "`norm1` is used for both steps. The feed-forward part has its own: `self.norm2`.",
-            _block(steps=_norms(1, 1)),
-        ),
-        Mistake(
-            "norms_swapped",
-            "The norms are swapped: `norm1` belongs to the attention, `norm2` to the feed-forward "
-            "part.",
-            _block(steps=_norms(2, 1)),
-        ),
-        Mistake(
-            "side_by_side",
-            "Both steps read `text` and are added together. They come one after the other: the "
-            "feed-forward part reads what the attention has made, `self.norm2(x)`.",
-            _block(steps=_side_by_side_steps),
-        ),
-        Mistake(
-            "feed_forward_forgotten",
-            "The second step is missing: `x + self.feed_forward(self.norm2(x))`.",
-            _block(steps=_without_feed_forward),
-        ),
-        Mistake(
-            "mask_forgotten",
-            "`image_mask` is not used: the words look at padding. Pass "
-            "`key_padding_mask=~image_mask` where there is a mask.",
-            _block(hidden=lambda self, mask: None),
-        ),
-        Mistake(
-            "mask_upside_down",
-            "The words look at the padding and nowhere else. `key_padding_mask` is True where a "
-            "key is *ignored*, `image_mask` is True for real tokens: pass `~image_mask`.",
-            _block(hidden=lambda self, mask: mask),
-        ),
-    ],
-    hints=[
-        "Two steps of the same form: `x + something(norm(x))`. In the first, the words ask and the "
-        "image answers.",
-        "`self.cross_attention(query, key, value, key_padding_mask=hidden)[0]` has the shape of "
-        "the query, `(B, T, d)`. `hidden` is `~image_mask`, or None if there is no mask.",
-        "`x = text + self.cross_attention(self.norm1(text), image, image, "
-        "key_padding_mask=hidden)[0]`, and then the same form with `self.norm2` and "
-        "`self.feed_forward`.",
-    ],
-)
-
-# --- 16.4 GatedCrossAttention ---------------------------------------------------------------
-
-
-class _Looks(nn.Module):
-    """Puts `nn.MultiheadAttention` where Llama's layer has its own attention."""
-
-    def __init__(self, attention):
-        super().__init__()
-        self.attention = attention
-
-    def forward(self, hidden_states, cross_attention_states, attention_mask, **rest):
-        image = cross_attention_states
-        return self.attention(hidden_states, image, image, key_padding_mask=attention_mask)
-
-
-class _GatedCrossAttention(nn.Module):
-    """The gated layer of Llama 3.2 Vision, working with the learner's submodules and gates."""
-
-    def __init__(self, d_model, n_heads, d_ff):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(d_model)
-        self.cross_attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
-        self.norm2 = nn.LayerNorm(d_model)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model)
-        )
-        self.gate_attention = nn.Parameter(torch.zeros(1))
-        self.gate_feed_forward = nn.Parameter(torch.zeros(1))
-        with torch.device("meta"):
-            config = MllamaTextConfig(
-                hidden_size=d_model,
-                intermediate_size=d_ff,
-                num_attention_heads=n_heads,
-                num_key_value_heads=n_heads,
-            )
-            layer = MllamaCrossAttentionDecoderLayer(config, layer_idx=0)
-        layer.input_layernorm, layer.cross_attn = self.norm1, _Looks(self.cross_attention)
-        layer.post_attention_layernorm, layer.mlp = self.norm2, self.feed_forward
-        layer.cross_attn_attn_gate = self.gate_attention
-        layer.cross_attn_mlp_gate = self.gate_feed_forward
-        self._layer = (layer,)  # in a tuple, so that no weight is registered under two names
-
-    def forward(self, text, image, image_mask=None):
-        hidden = None if image_mask is None else ~image_mask
-        (layer,) = self._layer
-        return layer(text, image, hidden, attention_mask=None, full_text_row_masked_out_mask=None)
-
-
-class _GatedInSteps(_InSteps):
-    """The gated block with every step a method of its own, so that a mistake can replace one."""
-
-    def gates(self):
-        return torch.tanh(self.gate_attention), torch.tanh(self.gate_feed_forward)
-
-    def steps(self, text, look):
-        first, second = self.gates()
-        x = text + first * look(self.norm1(text))
-        return x + second * self.feed_forward(self.norm2(x))
-
-
-def _gated(**methods):
-    """A gated block with some of its steps replaced."""
-    return type("GatedCrossAttention", (_GatedInSteps, _GatedCrossAttention), methods)
-
-
-def _gates(of=torch.tanh, first="gate_attention", second="gate_feed_forward"):
-    return _gated(gates=lambda self: (of(getattr(self, first)), of(getattr(self, second))))
-
-
-def _attention_gate_only(self):
-    return torch.tanh(self.gate_attention), 1
-
-
-def _feed_forward_gate_only(self):
-    return 1, torch.tanh(self.gate_feed_forward)
-
-
-def _gate_on_the_residual(self, text, look):
-    first, second = self.gates()
-    x = (1 - first) * text + first * look(self.norm1(text))
-    return (1 - second) * x + second * self.feed_forward(self.norm2(x))
-
-
-def _gate_over_everything(self, text, look):
-    first, second = self.gates()
-    x = first * (text + look(self.norm1(text)))
-    return second * (x + self.feed_forward(self.norm2(x)))
-
-
-def _gate_inside(self, text, look):
-    first, second = self.gates()
-    x = text + look(first * self.norm1(text))
-    return x + self.feed_forward(second * self.norm2(x))
-
-
-def _tanh_of_the_step(self, text, look):
-    x = text + self.gate_attention * torch.tanh(look(self.norm1(text)))
-    return x + self.gate_feed_forward * torch.tanh(self.feed_forward(self.norm2(x)))
-
-
-def _gated_without_residuals(self, text, look):
-    first, second = self.gates()
-    x = first * look(self.norm1(text))
-    return second * self.feed_forward(self.norm2(x))
-
-
-def _gated_without_norms(self, text, look):
-    first, second = self.gates()
-    x = text + first * look(text)
-    return x + second * self.feed_forward(x)
-
-
-def _gated_output(answer, sizes, gates, text, image, image_mask=None, trains=False):
-    """As for the block without gates; with `gates` None as `__init__` leaves it."""
-    if gates is not None:
-        block = _made(answer, _GatedCrossAttention, sizes)
-        with torch.no_grad():
-            block.gate_attention.fill_(gates[0])
-            block.gate_feed_forward.fill_(gates[1])
-        return _looked_at(block, text, image, image_mask, trains)
-    _made(answer, _GatedCrossAttention, sizes)  # complains if there are other parameters
-    torch.manual_seed(1)
-    block = answer(*sizes).eval()
-    masks = () if image_mask is None else (image_mask,)
-    out = block(text, image, *masks)
-    if not isinstance(out, torch.Tensor):
-        return out
-    found = {"result": out, "the text itself": torch.equal(out, text), "the gates learn": False}
-    if out.requires_grad:
-        out.square().sum().backward()
-        slopes = [block.gate_attention.grad, block.gate_feed_forward.grad]
-        found["the gates learn"] = all(s is not None and bool((s != 0).any()) for s in slopes)
-    return found
-
-
-def _gated_case(sizes, gates, B, T, N, real=None, trains=False):
-    said, inputs = _look_inputs(B, T, N, sizes[0], real)
-    how = "as made by __init__" if gates is None else f"with the gates at {gates[0]} and {gates[1]}"
-    label = f"GatedCrossAttention{sizes}, {how}, on {said}"
-    label += ", and the gradient" if trains else ""
-    return Case(sizes, gates, *inputs, trains=trains, label=label)
-
-
-GatedCrossAttention = Exercise(
-    number="16.4",
-    name="GatedCrossAttention",
-    oracle=_GatedCrossAttention,
-    compared_with="the gated layer of Llama 3.2 Vision (`MllamaCrossAttentionDecoderLayer`)",
-    probe=_gated_output,
-    tolerance=FLOAT32,
-    cases=lambda: [
-        _gated_case((4, 2, 6), (1.2, -0.6), 2, 3, 5, real=[3, 4]),
-        _gated_case((4, 2, 6), (-0.4, 0.9), 2, 3, 5),
-        _gated_case((6, 2, 4), (0.7, 1.5), 3, 4, 4, real=[2, 3, 4]),
-        _gated_case((8, 4, 6), (2.0, 0.5), 1, 4, 4),
-        _gated_case((4, 2, 6), None, 2, 3, 4),
-        _gated_case((4, 2, 6), (1.1, 0.4), 3, 4, 2, real=[2, 1, 2], trains=True),
-        _gated_case((4, 2, 6), (0.0, 0.0), 1, 2, 3),
-    ],
-    mistakes=[
-        Mistake(
-            "gate_without_gradient",
-            "The numbers are right, but the gates would never learn: is there a `math.tanh`, an "
-            "`.item()`, a `.data` or a `detach`? `torch.tanh(self.gate_attention)` keeps the way "
-            "back.",
-            _gates(of=lambda gate: torch.tanh(gate.detach())),
-        ),
-        Mistake(
-            "gate_without_tanh",
-            "You multiply by the gate itself, which may grow without end. Its `tanh` stays between "
-            "-1 and 1: `torch.tanh(self.gate_attention)`.",
-            _gates(of=lambda gate: gate),
-        ),
-        Mistake(
-            "sigmoid_for_tanh",
-            "The sigmoid of 0 is a half: the new block would start half open, and disturb a "
-            "language model that was good before. `torch.tanh` of 0 is 0: it starts shut.",
-            _gates(of=torch.sigmoid),
-        ),
-        Mistake(
-            "one_plus_tanh",
-            "`1 + tanh` of a gate at 0 is 1: the block starts wide open. Multiply by "
-            "`torch.tanh(self.gate_attention)` alone, which starts at 0.",
-            _gates(of=lambda gate: 1 + torch.tanh(gate)),
-        ),
-        Mistake(
-            "gates_not_used",
-            "The gates are not used: this is the block of 16.3. Multiply what each step adds by "
-            "the `tanh` of its gate.",
-            _gated(gates=lambda self: (1, 1)),
-        ),
-        Mistake(
-            "gate_on_the_residual",
-            "You mix: the wider the gate opens, the less of the text is left. The text passes "
-            "through whole, and the gate weighs only what is added: "
-            "`text + torch.tanh(gate) * attention`.",
-            _gated(steps=_gate_on_the_residual),
-        ),
-        Mistake(
-            "gate_over_everything",
-            "The gate is multiplied with the text as well, so at 0 nothing at all comes out. Only "
-            "what is *added* is weighed: `text + torch.tanh(gate) * attention`.",
-            _gated(steps=_gate_over_everything),
-        ),
-        Mistake(
-            "gate_inside_the_step",
-            "The gate weighs what goes *into* a step. Attention and feed-forward answer something "
-            "even to zeros, so the block would not start shut. Weigh what comes out.",
-            _gated(steps=_gate_inside),
-        ),
-        Mistake(
-            "tanh_of_the_step",
-            "The `tanh` is taken of what the step returns. Take it of the gate: "
-            "`torch.tanh(self.gate_attention) * attention`.",
-            _gated(steps=_tanh_of_the_step),
-        ),
-        Mistake(
-            "one_gate_for_both",
-            "`gate_attention` is used for both steps. The feed-forward part has its own: "
-            "`self.gate_feed_forward`.",
-            _gates(second="gate_attention"),
-        ),
-        Mistake(
-            "gates_swapped",
-            "The gates are swapped: `gate_attention` weighs the attention, `gate_feed_forward` the "
-            "feed-forward part.",
-            _gates(first="gate_feed_forward", second="gate_attention"),
-        ),
-        Mistake(
-            "only_attention_gated",
-            "Only the attention is gated. The feed-forward part is new too, and would disturb the "
-            "text from the start: multiply it by `torch.tanh(self.gate_feed_forward)`.",
-            _gated(gates=_attention_gate_only),
-        ),
-        Mistake(
-            "only_feed_forward_gated",
-            "Only the feed-forward part is gated. Multiply what the attention found by "
-            "`torch.tanh(self.gate_attention)`.",
-            _gated(gates=_feed_forward_gate_only),
-        ),
-        Mistake(
-            "no_residuals",
-            "No step keeps what came in, so at gates of 0 only zeros come out. Each one must *add* "
-            "to it: `text + torch.tanh(gate) * attention`, and the same with `x`.",
-            _gated(steps=_gated_without_residuals),
-        ),
-        Mistake(
-            "no_norms",
-            "The norms are left out. The attention reads `self.norm1(text)`, the feed-forward part "
-            "`self.norm2(x)`, as in 16.3.",
-            _gated(steps=_gated_without_norms),
-        ),
-        Mistake(
-            "image_ignored",
-            "The words look at one another, and the image is never used. Only the query is "
-            "`norm1(text)`; key and value are `image`.",
-            _gated(look=_self_attention),
-        ),
-        Mistake(
-            "mask_forgotten",
-            "`image_mask` is not used: the words look at padding. Pass "
-            "`key_padding_mask=~image_mask` where there is a mask.",
-            _gated(hidden=lambda self, mask: None),
-        ),
-        Mistake(
-            "mask_upside_down",
-            "The words look at the padding and nowhere else. `key_padding_mask` is True where a "
-            "key is *ignored*, `image_mask` is True for real tokens: pass `~image_mask`.",
-            _gated(hidden=lambda self, mask: mask),
-        ),
-    ],
-    hints=[
-        "Take your block of 16.3. Where must a factor stand, so that at 0 the text comes out as it "
-        "went in?",
-        "`torch.tanh(self.gate_attention)` has shape `(1,)` and weighs what the attention returns, "
-        "before it is added.",
-        "`x = text + torch.tanh(self.gate_attention) * attention`, and then the same form with "
-        "`self.gate_feed_forward`.",
-    ],
-)
-
-# --- 16.5 question_only_accuracy ------------------------------------------------------------
-
-
-def _most_common(answers):
-    return Counter(answers).most_common(1)[0][0]
-
-
-def _question_only_accuracy(train_questions, train_answers, test_questions, test_answers):
-    counts = {question: Counter() for question in train_questions}
-    for question, answer in zip(train_questions, train_answers, strict=True):
-        counts[question][answer] += 1
-    unseen = Counter(train_answers)
-    guesses = [counts.get(question, unseen).most_common(1)[0][0] for question in test_questions]
-    right = [guess == answer for guess, answer in zip(guesses, test_answers, strict=True)]
-    return sum(right) / len(right)
-
-
-def _blind(
-    pick=_most_common,
-    otherwise=_most_common,
-    known=lambda question, table: question in table,
-    skips=False,
-    score=lambda right: sum(right) / len(right),
+def _nce(
+    unit=_unit,
+    scale=lambda log_scale: log_scale.exp(),
+    loss=image_text_contrastive_loss,
+    pair=lambda image, text: (image, text),
 ):
-    """The guesser that sees no image, with one step replaced."""
+    """The contrastive loss with one step replaced."""
 
-    def mutant(train_questions, train_answers, test_questions, test_answers):
-        table = {}
-        for question, answer in zip(train_questions, train_answers, strict=True):
-            table.setdefault(question, []).append(answer)
-        unseen, right = otherwise(train_answers), []
-        for question, answer in zip(test_questions, test_answers, strict=True):
-            if known(question, table):
-                right.append(pick(table[question]) == answer)
-            elif not skips:
-                right.append(unseen == answer)
-        return score(right)
+    def mutant(image, text, log_scale):
+        image, text = pair(unit(image), unit(text))
+        return loss(scale(log_scale) * image @ text.T)
 
     return mutant
 
 
-def _first_of_the_alphabet(answers):
-    counts = Counter(answers)
-    return min(counts, key=lambda answer: (-counts[answer], answer))
+def _log_of_softmax_by_hand(logits):
+    e = logits.exp()
+    return -(e / e.sum(1, keepdim=True)).diagonal().log().mean()
 
 
-def _last_of_a_tie(answers):
-    counts = Counter(answers)
-    return max(reversed(counts), key=counts.get)
-
-
-def _in_the_order_of_a_set(answers):
-    return max(set(answers), key=answers.count)
-
-
-def _counted_on_the_test(train_questions, train_answers, test_questions, test_answers):
-    return _question_only_accuracy(test_questions, test_answers, test_questions, test_answers)
-
-
-def _counted_on_both(train_questions, train_answers, test_questions, test_answers):
-    questions, answers = train_questions + test_questions, train_answers + test_answers
-    return _question_only_accuracy(questions, answers, test_questions, test_answers)
-
-
-def _unseen_from_the_test(train_questions, train_answers, test_questions, test_answers):
-    mutant = _blind(otherwise=lambda answers: _most_common(test_answers))
-    return mutant(train_questions, train_answers, test_questions, test_answers)
-
-
-def _measured_on_the_training(train_questions, train_answers, test_questions, test_answers):
-    return _question_only_accuracy(train_questions, train_answers, train_questions, train_answers)
-
-
-TIES = (
-    "cat dog, red blue, left right, kite ball, bus train, oak elm, salt pepper, tea milk, "
-    "north south, hat scarf, bread rice, wood stone"
-)
-
-
-def _ties():
-    """Each question has two answers, once each; from the share one can tell all the guesses."""
-    pairs = [pair.split() for pair in TIES.split(", ")]
-    asked = [f"{first} or {second}?" for first, second in pairs]
-    often = [i for i in range(len(pairs)) for _ in range(2**i)]
-    train = [q for q in asked for _ in range(2)], [answer for pair in pairs for answer in pair]
-    return *train, [asked[i] for i in often], [pairs[i][0] for i in often]
-
-
-def _ties_case():
-    questions, answers, *test = _ties()
-    label = f"{len(questions) // 2} questions, each a tie: train_questions={questions[:4]} and so "
-    label += f"on,\ntrain_answers={answers[:4]} and so on"
-    return Case(questions, answers, *test, label=label)
-
-
-QUIZ = {
-    "what colour is the car?": ("red", "white", "blue"),
-    "is it raining?": ("no", "yes"),
-    "how many dogs are there?": ("2", "1", "no", "3"),
-    "is the man alone?": ("yes", "no"),
-    "what is he holding?": ("phone", "no", "cup"),
-    "is the door open?": ("no", "yes"),
-    "what is on the sign?": ("red", "2", "no", "yes", "phone"),
-}
-
-
-def _quiz_case(seed, n_train, n_test, n_unseen=2, first=((), (), (), ())):
-    """Questions drawn at random; the last few kinds of them never come in training."""
-    draw = random.Random(seed)
-    questions = [*QUIZ]
-
-    def some(n, among):
-        asked = [among[int(draw.random() * len(among))] for _ in range(n)]
-        answers = [QUIZ[q][int(draw.random() ** 1.3 * len(QUIZ[q]))] for q in asked]
-        return asked, answers
-
-    drawn = *some(n_train, questions[: len(questions) - n_unseen]), *some(n_test, questions)
-    given = [[*before, *new] for before, new in zip(first, drawn, strict=True)]
-    label = f"{len(given[0])} questions in training, {len(given[2])} in the test, some of them "
-    label += "never seen before"
-    return Case(*given, label=label)
-
-
-question_only_accuracy = Exercise(
-    number="16.5",
-    name="question_only_accuracy",
-    oracle=_question_only_accuracy,
-    compared_with="`collections.Counter.most_common`, question by question",
+info_nce = Exercise(
+    number="16.2",
+    name="info_nce",
+    oracle=_info_nce,
+    compared_with="the loss of Hugging Face's CLIP, `image_text_contrastive_loss`,",
+    probe=_learned,
+    tolerance=FLOAT32,
     cases=lambda: [
-        _quiz_case(3578, 40, 211, first=_ties()),
-        _quiz_case(505, 31, 47),
-        _quiz_case(860, 60, 101),
-        _quiz_case(1160, 12, 37),
-        _ties_case(),
-        Case(["how many?", "how many?", "which?"], ["2", "1", "cat"], ["how many?"], ["2"]),
-        Case(["which?", "which?"], ["cat", "dog"], ["which?"], ["cat"]),
-        Case(["how many?"] * 3, ["2", "1", "1"], ["how many?", "who?"], ["1", "1"]),
-        Case(["a?", "b?", "b?"], ["no", "no", "yes"], ["c?", "d?", "e?"], ["yes", "no", "yes"]),
-        Case(["a?", "b?"], ["white", "black"], ["c?", "a?"], ["white", "white"]),
+        Case(_normal(1, 3, 4), _normal(2, 3, 4), torch.tensor(1.3)),
+        Case(
+            torch.tensor([[3.0, 4.0], [0.0, 2.0]]),
+            torch.tensor([[1.0, 0.0], [2.0, 2.0]]),
+            torch.tensor(0.5),
+        ),
+        Case(_normal(3, 4, 4), 3 * _normal(4, 4, 4), torch.tensor(-0.4)),
+        Case(_normal(5, 6, 3), _normal(6, 6, 3), torch.tensor(4.6)),
+        Case(_normal(7, 5, 7), _normal(8, 5, 7) + 1, torch.tensor(0.0)),
+        Case(_normal(9, 1, 3), _normal(10, 1, 3), torch.tensor(1.0)),
+        Case(
+            _normal(11, 4, 3).requires_grad_(),
+            _normal(12, 4, 3).requires_grad_(),
+            torch.tensor(0.9).requires_grad_(),
+            label="info_nce(image, text, log_scale) of shapes (4, 3), (4, 3) and (), and its "
+            "gradients:\n[loss, [gradient of image, of text, of log_scale]]",
+        ),
     ],
     mistakes=[
         Mistake(
-            "counted_on_the_test",
-            "You count the answers of the *test* and then guess them: whoever has seen the answers "
-            "guesses well. Count `train_questions` and `train_answers`; the test is only for "
-            "marking.",
-            _counted_on_the_test,
+            "rows_only",
+            "Only one direction counts: each image looks for its text. Each text has to look for "
+            "its image as well: take the loss of the table and of its transpose, and their mean.",
+            _nce(loss=_rows),
         ),
         Mistake(
-            "counted_on_both",
-            "The answers of the test are counted together with those of the training, so they leak "
-            "into the guesses. Count the training alone.",
-            _counted_on_both,
+            "columns_only",
+            "Only one direction counts: each text looks for its image. Each image has to look for "
+            "its text as well: take the loss of the table and of its transpose, and their mean.",
+            _nce(loss=lambda logits: _rows(logits.T)),
         ),
         Mistake(
-            "measured_on_the_training",
-            "You mark the guesses on the training questions, from which they were made. Mark them "
-            "on `test_questions` and `test_answers`.",
-            _measured_on_the_training,
+            "not_normalised",
+            "The vectors are not normalised, so the loss could fall just because they grow. Take "
+            "cosines: `similarity(image, text)`.",
+            _nce(unit=lambda x: x),
         ),
         Mistake(
-            "unseen_counted_wrong",
-            "A question that never came in training is counted as wrong, or gets a guess that is "
-            "never right. Guess the most common answer of all the training for it.",
-            _blind(otherwise=lambda answers: None),
+            "log_scale_for_scale",
+            "You multiply by `log_scale` itself. It is the *logarithm* of the scale: "
+            "`log_scale.exp()`.",
+            _nce(scale=lambda log_scale: log_scale),
         ),
         Mistake(
-            "unseen_answered_with_the_last",
-            "For a question that never came in training you guess the *last* answer of the "
-            "training. Guess the most common of them all: `Counter(train_answers).most_common(1)`.",
-            _blind(otherwise=lambda answers: answers[-1]),
+            "exponential_twice",
+            "The exponential is taken twice. Multiply by `log_scale.exp()` and leave the rest to "
+            "`F.cross_entropy`.",
+            _nce(scale=lambda log_scale: log_scale.exp().exp()),
         ),
         Mistake(
-            "unseen_answered_from_the_test",
-            "For a question that never came in training you guess what is most common in the "
-            "*test*: that is looking at the solutions. Count `train_answers`.",
-            _unseen_from_the_test,
+            "scaled_twice",
+            "The scale comes in twice, so the cosines are multiplied by its square. Is it in both "
+            "vectors? Multiply the table once.",
+            _nce(scale=lambda log_scale: (2 * log_scale).exp()),
         ),
         Mistake(
-            "unseen_left_out",
-            "Questions that never came in training are left out, also of the number that you "
-            "divide by. Each test question counts: guess the most common answer of all the "
-            "training.",
-            _blind(skips=True),
+            "divided_by_the_scale",
+            "You divide by the scale. It is one over the temperature already: multiply.",
+            _nce(scale=lambda log_scale: (-log_scale).exp()),
         ),
         Mistake(
-            "one_answer_for_all",
-            "You guess one answer for every question, the most common of all. Each question has "
-            "its own: count the answers for each question text separately.",
-            _blind(known=lambda question, table: False),
+            "no_scale",
+            "`log_scale` is not used. Cosines lie between -1 and 1, too close together for a "
+            "confident softmax: multiply them by `log_scale.exp()`.",
+            _nce(scale=lambda log_scale: 1.0),
         ),
         Mistake(
-            "last_answer_seen",
-            "You remember the *last* answer that each question had in training (does "
-            "`guess[question] = answer` overwrite the one before?). Count them, and take the most "
-            "common.",
-            _blind(pick=lambda answers: answers[-1]),
+            "not_halved",
+            "The two directions are added. Take their mean: divide by 2.",
+            _nce(loss=lambda logits: _rows(logits) + _rows(logits.T)),
         ),
         Mistake(
-            "first_answer_seen",
-            "You remember the *first* answer that each question had in training. Count them all, "
-            "and take the most common.",
-            _blind(pick=lambda answers: answers[0]),
+            "summed_over_the_batch",
+            "You add up over the batch, so the loss grows with its size. `F.cross_entropy` takes "
+            "the mean by itself, without `reduction`.",
+            _nce(loss=_two_ways(lambda logits: _rows(logits, reduction="sum"))),
         ),
         Mistake(
-            "ties_by_the_alphabet",
-            "Right, except in a tie: you take the answer that comes first in the alphabet (is "
-            "there a `sorted`, or `np.unique`?). Take the one that came first in training, as "
-            "`Counter(…).most_common(1)` does.",
-            _blind(pick=_first_of_the_alphabet, otherwise=_first_of_the_alphabet),
+            "softmax_before_cross_entropy",
+            "`F.cross_entropy` contains the softmax, and you apply one before it. Give it the "
+            "logits as they are.",
+            _nce(loss=_two_ways(lambda logits: _rows(logits.softmax(1)))),
         ),
         Mistake(
-            "ties_to_the_later_answer",
-            "Right, except in a tie: you take the answer that came later in training (is there a "
-            "`>=`?). Take the one that came first, as `Counter(…).most_common(1)` does.",
-            _blind(pick=_last_of_a_tie, otherwise=_last_of_a_tie),
+            "right_pairs_only",
+            "Only the right pairs count, and nothing pushes the wrong ones apart: all vectors "
+            "could become the same. `F.cross_entropy` compares each right one with its whole row.",
+            _nce(loss=lambda logits: -logits.diagonal().mean()),
         ),
         Mistake(
-            "ties_in_the_order_of_a_set",
-            "Right, except in a tie: there the order of a `set` decides, and that is another one "
-            "each time Python starts, so your share would not repeat. "
-            "`Counter(…).most_common(1)` takes the answer that came first in training.",
-            _blind(pick=_in_the_order_of_a_set, otherwise=_in_the_order_of_a_set),
+            "images_with_images",
+            "The images are compared with themselves; the texts are not used. The table is image "
+            "times text.",
+            _nce(pair=lambda image, text: (image, image)),
         ),
         Mistake(
-            "percent",
-            "You return percent. The share is a number between 0 and 1: do not multiply by 100.",
-            _blind(score=lambda right: 100 * sum(right) / len(right)),
+            "sign_turned",
+            "The sign is turned round: training would push the right pairs apart. The loss is the "
+            "*negative* logarithm, as `F.cross_entropy` gives it.",
+            lambda image, text, log_scale: -_info_nce(image, text, log_scale),
         ),
         Mistake(
-            "number_of_right_answers",
-            "You return how many are right. Divide by the number of test questions.",
-            _blind(score=sum),
+            "overflow",
+            "Right, until the scale grows: with 100 the exponentials become `inf`, and `inf / inf` "
+            "is `nan`. `F.cross_entropy` works with logarithms and stays finite.",
+            _nce(loss=_two_ways(_log_of_softmax_by_hand)),
         ),
         Mistake(
-            "share_of_wrong_answers",
-            "You return the share of *wrong* answers. Count the guesses that are equal to the "
-            "answer.",
-            _blind(score=lambda right: 1 - sum(right) / len(right)),
+            "logarithm_of_zero",
+            "Right, until the scale grows: then a probability becomes 0, and its logarithm is "
+            "`-inf`. Use `log_softmax` or `F.cross_entropy` in place of `softmax` and `log`.",
+            _nce(loss=_two_ways(lambda logits: -logits.softmax(1).diagonal().log().mean())),
+        ),
+        Mistake(
+            "scale_not_learned",
+            "The loss is right, but no gradient reaches `log_scale`, so the temperature would stay "
+            "as it is: no `.item()`, `.detach()` or `math.exp` on it, `log_scale.exp()` only.",
+            lambda image, text, log_scale: _info_nce(image, text, log_scale.detach()),
+        ),
+        Mistake(
+            "image_not_learned",
+            "The loss is right, but no gradient reaches `image`: that tower would stay as it is. "
+            "Is there a `detach` or a `no_grad` on its way?",
+            _nce(pair=lambda image, text: (image.detach(), text)),
+        ),
+        Mistake(
+            "text_not_learned",
+            "The loss is right, but no gradient reaches `text`: that tower would stay as it is. "
+            "Is there a `detach` or a `no_grad` on its way?",
+            _nce(pair=lambda image, text: (image, text.detach())),
+        ),
+        Mistake(
+            "no_gradient",
+            "The loss is right, but no gradient comes through, so nothing could be learned: is "
+            "there a `detach`, a `no_grad`, or a `torch.tensor(...)` of numbers?",
+            lambda image, text, log_scale: _info_nce(image, text, log_scale).detach(),
+        ),
+        Mistake(
+            "number_for_tensor",
+            "The loss is right, but as a plain number, which has no `backward`. Return the tensor "
+            "itself, without `.item()`.",
+            lambda image, text, log_scale: _info_nce(image, text, log_scale).item(),
         ),
     ],
     hints=[
-        "First learn, from the training alone: which answers did each question text have, and how "
-        "often? Then guess for each test question, and count the right guesses.",
-        "`collections.Counter(answers).most_common(1)[0][0]` is the most common answer; in a tie "
-        "it is the one that came first.",
-        "Keep a dict with a `Counter` for each question, and one more `Counter` for all answers: "
-        "`counts.get(question, everything)` is the one to ask.",
+        "`log_scale.exp() * similarity(image, text)` is a table of logits, `(N, N)`. In which "
+        "column does row `i` have its right answer?",
+        "The right columns are `torch.arange(N)`. `F.cross_entropy(logits, targets)` lets each "
+        "image choose its text; `logits.T` does the other direction.",
+        "`(F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2`.",
+    ],
+)
+
+# --- 16.3 family ----------------------------------------------------------------------------
+
+
+def _family(name, suffixes):
+    return re.sub(rf"(-({'|'.join(map(re.escape, suffixes))}))+\Z", "", name)
+
+
+def _words(change):
+    """A mistake in which words stay."""
+    return lambda name, suffixes: "-".join(change(name.split("-"), suffixes))
+
+
+def _all_trailing(words, suffixes):
+    while words and words[-1] in suffixes:
+        words = words[:-1]
+    return words
+
+
+def _up_to_the_first_suffix(words, suffixes):
+    cut = [i for i, word in enumerate(words) if word in suffixes and i > 0]
+    return words[: min(cut, default=len(words))]
+
+
+def _one_suffix(words, suffixes):
+    return words[:-1] if len(words) > 1 and words[-1] in suffixes else words
+
+
+def _once_each(name, suffixes):
+    for suffix in suffixes:
+        name = name.removesuffix(f"-{suffix}")
+    return name
+
+
+def _while_it_ends_so(cut):
+    def mutant(name, suffixes):
+        while ends := [s for s in sorted(suffixes) if name.endswith(s) and name != s]:
+            name = cut(name, ends[0])
+        return name
+
+    return mutant
+
+
+def _family_case(name, *suffixes):
+    written = ", ".join(f'"{suffix}"' for suffix in suffixes)
+    return Case(name, set(suffixes), label=f'family("{name}", {{{written}}})')
+
+
+family = Exercise(
+    number="16.3",
+    name="family",
+    oracle=_family,
+    compared_with="one `re.sub`, anchored at the end,",
+    cases=lambda: [
+        _family_case("door-lock-off-takeoff-alert-outline", "off", "alert", "outline"),
+        _family_case("account-off-outline", "off", "outline"),
+        _family_case("account-outline-off", "off", "outline"),
+        _family_case("bell-off-outline-off", "off", "outline"),
+        _family_case("power-off-button", "off"),
+        _family_case("playoff", "off"),
+        _family_case("off", "off"),
+        _family_case("check-off", "off", "check"),
+        _family_case("box-cutter-off", "off", "box"),
+        _family_case("lightbulb-group", "off", "outline"),
+        _family_case("home", "off"),
+        _family_case("bell-plus", "minus", "plus"),
+        _family_case("many-to-many", "many"),
+        _family_case("off-road-off", "off"),
+        _family_case("print-offset", "off"),
+        _family_case("under-line", "off", "outline"),
+        _family_case("picture-in-picture-off", "off"),
+    ],
+    mistakes=[
+        Mistake(
+            "only_one_suffix_taken",
+            "Only one word is taken away. There may be several at the end, as in "
+            "`account-off-outline`: go on until the last word is no suffix.",
+            _words(_one_suffix),
+        ),
+        Mistake(
+            "words_anywhere",
+            "You take the words away wherever they stand. Only those at the *end* are suffixes: "
+            "the `off` of `power-off-button` stays.",
+            _words(lambda words, suffixes: [word for word in words if word not in suffixes]),
+        ),
+        Mistake(
+            "words_anywhere_but_first",
+            "The first word stays, as it should, but in the middle words are taken away as well. "
+            "Only those at the *end* are suffixes: the `off` of `power-off-button` stays.",
+            _words(lambda words, suffixes: words[:1] + [w for w in words[1:] if w not in suffixes]),
+        ),
+        Mistake(
+            "part_of_a_word",
+            "You take away part of a word: `playoff` becomes `play`. Only whole words count: split "
+            "at the hyphens, or look for the hyphen too.",
+            _while_it_ends_so(lambda name, suffix: name.removesuffix(suffix).rstrip("-")),
+        ),
+        Mistake(
+            "hyphen_left_behind",
+            "A hyphen stays at the end. Take it away together with the word: "
+            '`name.removesuffix("-" + suffix)`.',
+            _while_it_ends_so(lambda name, suffix: name.removesuffix(suffix)),
+        ),
+        Mistake(
+            "nothing_left",
+            "Where every word is a suffix, nothing is left. The first word always stays: go on "
+            "only while there are more than one, `len(words) > 1`.",
+            _words(_all_trailing),
+        ),
+        Mistake(
+            "cut_at_the_first_suffix",
+            "You cut at the first suffix that you meet from the left. Begin at the right: the "
+            "`off` of `power-off-button` has a word behind it, so it stays.",
+            _words(_up_to_the_first_suffix),
+        ),
+        Mistake(
+            "first_word_only",
+            "You keep the first word only. `box-cutter-off` belongs to `box-cutter`: take away the "
+            "words at the end that are in `suffixes`, and no others.",
+            _words(lambda words, suffixes: words[:1]),
+        ),
+        Mistake(
+            "last_word_always_taken",
+            "The last word is taken away whatever it is. First see whether it is in `suffixes`, "
+            "and go on as long as that holds.",
+            lambda name, suffixes: name.rpartition("-")[0] or name,
+        ),
+        Mistake(
+            "each_suffix_tried_once",
+            "You go through the suffixes once. If `off` is tried before `outline`, the `off` of "
+            "`account-off-outline` stays, and a set has no order. Look at the last word of the "
+            "name, again and again.",
+            _once_each,
+        ),
+        Mistake(
+            "characters_stripped",
+            "`rstrip` takes away *characters*, as long as they occur in its argument, not words. "
+            "Split at the hyphens, and compare whole words.",
+            lambda name, suffixes: name.rstrip("-" + "".join(sorted(suffixes))),
+        ),
+        Mistake(
+            "list_of_words",
+            'The words are right, but in a list. Join them again: `"-".join(words)`.',
+            lambda name, suffixes: _family(name, suffixes).split("-"),
+        ),
+    ],
+    hints=[
+        'Split the name at its hyphens: `words = name.split("-")`.',
+        "Look at the last word: while it is in `suffixes` and is not the only one, drop it.",
+        '`while len(words) > 1 and words[-1] in suffixes: words.pop()`, then `"-".join(words)`.',
+    ],
+)
+
+# --- 16.4 recall_at_k -----------------------------------------------------------------------
+
+
+def _recall_at_k(similarity, k):
+    """scikit-learn takes fewer than three columns for something else: lower ones are added."""
+    scores = F.pad(similarity.detach(), (0, 3), value=similarity.min().item() - 1)
+    labels = np.arange(scores.shape[1])
+    with warnings.catch_warnings():  # of a k that is not smaller than the number of columns
+        warnings.simplefilter("ignore")
+        return top_k_accuracy_score(labels[: len(scores)], scores.numpy(), k=k, labels=labels)
+
+
+def _recall(table=lambda x: x, rank=lambda k: k, result=lambda share, N, k: share):
+    """Recall with one step replaced."""
+
+    def mutant(similarity, k):
+        share = _recall_at_k(table(similarity), rank(k)) if rank(k) else 0.0
+        return result(share, len(similarity), k)
+
+    return mutant
+
+
+def _share_below(similarity, own, k):
+    return ((similarity > own).sum(1) < k).double().mean().item()
+
+
+def _values_for_indices(similarity, k):
+    rows = torch.arange(len(similarity))[:, None]
+    return (similarity.topk(k).values == rows).any(1).float().mean().item()
+
+
+def _exactly_at_k(similarity, k):
+    return _recall()(similarity, k) - _recall(rank=lambda k: k - 1)(similarity, k)
+
+
+recall_at_k = Exercise(
+    number="16.4",
+    name="recall_at_k",
+    oracle=_recall_at_k,
+    compared_with="scikit-learn's `top_k_accuracy_score`",
+    cases=lambda: [
+        Case(_normal(270, 13, 13) + torch.eye(13), 3),
+        Case(torch.tensor([[0.3, 0.8, 0.6], [0.5, 0.7, 0.2], [0.4, 0.9, 0.1]]), 2),
+        Case(torch.tensor([[0.1, 0.9], [0.2, 0.6]]), 1),
+        Case(_normal(2, 9, 9) - 4, 1),
+        Case(_normal(3, 11, 11) + 0.5 * torch.eye(11), 5),
+        Case(_normal(4, 8, 8).double(), 2),
+        Case(torch.tensor([[-0.5, 0.4, 0.2], [0.7, -0.1, 0.3], [0.6, -0.2, 0.5]]), 5),
+        Case(torch.tensor([[0.2]]), 1),
+    ],
+    mistakes=[
+        Mistake(
+            "columns_for_rows",
+            "You rank each *column*. Each row looks for its own column: compare along `dim=1`.",
+            _recall(table=lambda x: x.T),
+        ),
+        Mistake(
+            "own_laid_along_the_rows",
+            "`similarity.diagonal()` has shape `(N,)`, and PyTorch lays it along every row, so a "
+            "number is compared with the right one of *another* row. `[:, None]` makes a column of "
+            "it.",
+            lambda similarity, k: _share_below(similarity, similarity.diagonal(), k),
+        ),
+        Mistake(
+            "divided_by_k",
+            "You divide by `k` as well: a mean over all `k` places. There is only one right column "
+            "in a row: ask first whether it is among the `k`, `.any(1)`, then take the mean.",
+            _recall(result=lambda share, N, k: share / min(k, N)),
+        ),
+        Mistake(
+            "smallest_for_largest",
+            "You look among the `k` *smallest*. Alike is what has a large cosine: the `k` largest.",
+            _recall(table=lambda x: -x),
+        ),
+        Mistake(
+            "one_rank_too_many",
+            "You accept one rank too many. Found means that fewer than `k` columns are larger: "
+            "`< k`, not `<= k`.",
+            _recall(rank=lambda k: k + 1),
+        ),
+        Mistake(
+            "one_rank_too_few",
+            "You accept one rank too few. Does the right column count as larger than itself? Use "
+            "`>` rather than `>=`, and ask for fewer than `k`.",
+            _recall(rank=lambda k: k - 1),
+        ),
+        Mistake(
+            "first_only",
+            "Only the very best column counts, whatever `k` is. It is enough that the right one is "
+            "among the `k` best.",
+            _recall(rank=lambda k: 1),
+        ),
+        Mistake(
+            "exactly_at_rank_k",
+            "You count the rows whose right column is exactly at rank `k`. The better ranks count "
+            "as well.",
+            _exactly_at_k,
+        ),
+        Mistake(
+            "count_for_share",
+            "That is how many rows find their column. The share is wanted: divide by the number of "
+            "rows, or take the `mean`.",
+            _recall(result=lambda share, N, k: round(share * N)),
+        ),
+        Mistake(
+            "percent",
+            "That is per cent. A share between 0 and 1 is wanted.",
+            _recall(result=lambda share, N, k: 100 * share),
+        ),
+        Mistake(
+            "misses_for_hits",
+            "You give the share of the rows that do *not* find their column. Take it from 1.",
+            _recall(result=lambda share, N, k: 1 - share),
+        ),
+        Mistake(
+            "values_for_indices",
+            "No row ever finds its column. Do you compare the *values* of `topk` with the numbers "
+            "of the columns? Its `.indices` are those numbers.",
+            _values_for_indices,
+        ),
+    ],
+    hints=[
+        "Row `i` is right with column `i`, so the right numbers lie on the diagonal, "
+        "`similarity.diagonal()`.",
+        "How many columns of a row are larger than its right one? It is found if they are fewer "
+        "than `k`.",
+        "`(similarity > own[:, None]).sum(1)`, where `own` is the diagonal, has shape `(N,)`. "
+        "Compare it with `k` and take the mean.",
+    ],
+)
+
+# --- 16.5 zero_shot -------------------------------------------------------------------------
+
+
+def _zero_shot(images, prompts):
+    classes = F.normalize(prompts, dim=-1).mean(1)
+    return F.cosine_similarity(images[:, None], classes[None], dim=-1).argmax(-1)
+
+
+def _classifier(
+    prompt=_unit,
+    together=lambda prompts: prompts.mean(1),
+    whole=_unit,
+    decide=lambda cosines: cosines.argmax(1),
+):
+    """The zero-shot classifier with one step replaced."""
+
+    def mutant(images, prompts):
+        return decide(_unit(images) @ whole(together(prompt(prompts))).T)
+
+    return mutant
+
+
+def _each_prompt(decide):
+    """Decide on the cosines with every single prompt, (B, n_classes, n_prompts)."""
+    return lambda images, prompts: decide(
+        torch.einsum("bd,cpd->bcp", _unit(images), _unit(prompts))
+    )
+
+
+def _prompts(seed, *shape):
+    """Vectors of very different lengths."""
+    return _normal(seed, *shape) * _normal(seed + 100, *shape[:-1], 1).exp()
+
+
+def _one_decimal(x):
+    return (10 * x).round() / 10
+
+
+zero_shot = Exercise(
+    number="16.5",
+    name="zero_shot",
+    oracle=_zero_shot,
+    compared_with="the largest `F.cosine_similarity` with the mean of `F.normalize(prompts)`",
+    cases=lambda: [
+        Case(_prompts(206, 8, 4), _prompts(1206, 5, 3, 4)),
+        Case(_one_decimal(_normal(74, 3, 2)), _one_decimal(_prompts(1074, 3, 2, 2))),
+        Case(_prompts(421, 3, 3), _prompts(1421, 3, 3, 3)),
+        Case(_prompts(195, 6, 5), _prompts(1195, 4, 1, 5)),
+        Case(_prompts(312, 1, 4), _prompts(1312, 6, 2, 4)),
+        Case(_prompts(47, 20, 6), _prompts(1047, 9, 4, 6)),
+    ],
+    mistakes=[
+        Mistake(
+            "prompts_not_normalised",
+            "The prompts go into the mean with the lengths they happen to have, so a long one "
+            "drowns the others. Normalise each of them before the mean.",
+            _classifier(prompt=lambda x: x),
+        ),
+        Mistake(
+            "mean_not_normalised",
+            "The mean over the prompts is not normalised. A mean of unit vectors is shorter than "
+            "1, and shortest where the prompts disagree, which puts that class behind: normalise "
+            "again. (The mean of the cosines with each prompt comes to the same mistake.)",
+            _classifier(whole=lambda x: x),
+        ),
+        Mistake(
+            "no_prompt_normalised",
+            "Neither the prompts nor their mean are normalised, so the longest class wins too "
+            "often: normalise before the mean and again after it.",
+            _classifier(prompt=lambda x: x, whole=lambda x: x),
+        ),
+        Mistake(
+            "normalised_over_the_prompts",
+            "`F.normalize` takes axis 1 when it is not told otherwise, and in `(n_classes, "
+            "n_prompts, d)` that counts the prompts. Each vector is to get length 1: `dim=-1`.",
+            _classifier(prompt=lambda x: F.normalize(x, dim=1)),
+        ),
+        Mistake(
+            "first_prompt_only",
+            "Only the first prompt of each class is used. Take the mean over all of them, "
+            "`.mean(1)`.",
+            _classifier(together=lambda prompts: prompts[:, 0]),
+        ),
+        Mistake(
+            "best_single_prompt",
+            "The best single prompt decides. One that is off may then win for its class: take the "
+            "mean vector of each class first.",
+            _each_prompt(lambda cosines: cosines.amax(2).argmax(1)),
+        ),
+        Mistake(
+            "prompts_for_classes",
+            "You number the prompts one after the other, and return the number of the best prompt. "
+            "The number of a *class* is wanted: one vector for each class, the mean over axis 1.",
+            _each_prompt(lambda cosines: cosines.flatten(1).argmax(1)),
+        ),
+        Mistake(
+            "mean_over_the_classes",
+            "You take the mean over the *classes*, which leaves one vector for each prompt. "
+            "In `(n_classes, n_prompts, d)` the prompts are axis 1.",
+            _classifier(together=lambda prompts: prompts.mean(0)),
+        ),
+        Mistake(
+            "image_for_each_class",
+            "You look for the best image of each class. Each image looks for its class: the "
+            "`argmax` along the classes.",
+            _classifier(decide=lambda cosines: cosines.argmax(0)),
+        ),
+        Mistake(
+            "scores_for_classes",
+            "These are the cosines. Return the number of the best class for each image: "
+            "`.argmax(-1)`.",
+            _classifier(decide=lambda cosines: cosines),
+        ),
+        Mistake(
+            "best_score_for_class",
+            "That is *how* alike the best class is. Which one it is says `argmax`, not `max`.",
+            _classifier(decide=lambda cosines: cosines.amax(1)),
+        ),
+        Mistake(
+            "least_alike",
+            "You take the class that is *least* like the image: `argmax`, not `argmin`.",
+            _classifier(decide=lambda cosines: cosines.argmin(1)),
+        ),
+    ],
+    hints=[
+        "Make one vector of length 1 for each class first: `(n_classes, d)`. What is done to the "
+        "prompts before the mean, and what after it?",
+        "`F.normalize(prompts, dim=-1).mean(1)` has shape `(n_classes, d)`, but its rows are "
+        "shorter than 1.",
+        "`similarity(images, classes)` normalises both and has shape `(B, n_classes)`; `argmax` "
+        "along its last axis is the answer.",
     ],
 )

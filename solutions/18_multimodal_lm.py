@@ -1,12 +1,12 @@
 # %% [markdown]
 r"""
-# 17 · A multimodal language model
+# 18 · A multimodal language model
 
 A language model has read about dogs and has never seen one. In this lesson you give it an eye.
 
 The recipe is that of LLaVA (Liu et al., 2023), in small. A **vision encoder** turns a picture into a few vectors. A **projector** moves these vectors to where the language model keeps its words. There they stand in the prompt *among the words*, and a **frozen** language model, not one of whose 134 million numbers is touched, reads on. You write the projector, the splicing, the loss and the loop that writes; you train the eye in seconds; and you prove with controls that the model looks at the picture and does not guess. At the end you talk to it about pictures that it has never seen.
 
-**Needs:** attention and masks; what a word embedding is; `generate` (lesson 9). Lessons 14 to 16 tell where the pieces come from, and are not needed to run this one. **Takes:** about two hours. **Exercises:** 17.1 to 17.6.
+**Needs:** attention and masks; what a word embedding is; `generate` (lesson 9). Lessons 15 to 17 tell where the pieces come from, and are not needed to run this one. **Takes:** about two hours. **Exercises:** 18.1 to 18.6.
 """
 
 # %%
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from utils import data, models, plots
-from utils.checks import lesson17 as checks
+from utils.checks import lesson18 as checks
 
 torch.manual_seed(0)
 folder = models.path("SmolLM2-135M-Instruct")
@@ -166,7 +166,7 @@ gallery(draw_all(some, np.random.default_rng(1)), [" ".join(c) for c in some],
 r"""
 ## 3 The eye
 
-The encoder is a small convolutional network whose last map is a sequence of 5 × 5 image tokens. (A vision Transformer, lesson 14, needs more data or more time than we have.) How many vectors shall the language model get? LLaVA passes all image tokens on. We need only three, since three words are to come out. So three **learned queries** look at the 25 tokens by cross-attention and take out what they need, as in Flamingo's resampler (Alayrac et al., 2022, §2.1) and BLIP-2's Q-Former (Li et al., 2023, §3.1). A picture becomes three vectors.
+The encoder is a small convolutional network whose last map is a sequence of 5 × 5 image tokens. (A vision Transformer, lesson 15, needs more data or more time than we have.) How many vectors shall the language model get? LLaVA passes all image tokens on. We need only three, since three words are to come out. So three **learned queries** look at the 25 tokens by cross-attention and take out what they need, as in Flamingo's resampler (Alayrac et al., 2022, §2.1) and BLIP-2's Q-Former (Li et al., 2023, §3.1). A picture becomes three vectors.
 """
 
 
@@ -206,7 +206,7 @@ r"""
 
 The encoder's vectors have 128 numbers, and nothing to do with words. The **projector** takes them to the 576 numbers of a word embedding. The first LLaVA had one linear layer for that; LLaVA 1.5 (Liu et al., 2024, §3) has two with a GELU between them, and that is what you write.
 
-### Exercise 17.1 · `Projector` ★ · 4 minutes
+### Exercise 18.1 · `Projector` ★ · 4 minutes
 
 The constructor is given. Write `forward`: first layer, GELU (the exact one, `F.gelu`), second layer.
 
@@ -249,7 +249,7 @@ print(tokenizer.convert_ids_to_tokens(prompt_ids[0, -9:]))
 
 # %% [markdown]
 r"""
-### Exercise 17.2 · `splice_embeddings` ★★ · 10 minutes
+### Exercise 18.2 · `splice_embeddings` ★★ · 10 minutes
 
 Look up the words, and put the soft tokens where the placeholders stand.
 
@@ -307,9 +307,9 @@ For the language model a picture is a place in the prompt, and nothing more.
 
 How do we train? The obvious way, LLaVA's, is to let the language model write the caption, measure its loss, and send the gradient back through all its 30 layers into the projector. Section 9 tries that, and shows what it costs. Here is a much shorter way. The model understands its own word embeddings already. So let each soft token **land on the embedding of the right word**: the first on that of the number, the second on the colour, the third on the thing. The language model is not needed for that, only its table.
 
-It is lesson 15's contrastive loss with fixed texts: of all caption words, the right one shall have the largest cosine.
+It is lesson 16's contrastive loss with fixed texts: of all caption words, the right one shall have the largest cosine.
 
-### Exercise 17.3 · `word_loss` ★★ · 8 minutes
+### Exercise 18.3 · `word_loss` ★★ · 8 minutes
 
 - `soft_tokens`: `(B, N, d_model)`; `words`: `(V, d_model)`, the embeddings of the V caption words
 - `targets`: `(B, N)`, which of the V words each soft token should be; `scale`: a number
@@ -394,7 +394,7 @@ Out of 49,152. (The Ġ stands for a space.) The eye works.
 
 Everything is ready but the last step. Let the language model write after spliced embeddings.
 
-### Exercise 17.4 · `answer_ids` ★★ · 10 minutes
+### Exercise 18.4 · `answer_ids` ★★ · 10 minutes
 
 - `model`: a language model; `input_ids`: `(B, T)` with N placeholders a row; `soft_tokens`: `(B, N, d_model)`
 - splice with `splice_embeddings` and the model's own table, `model.get_input_embeddings().weight`; then `model.generate`, greedy, with `inputs_embeds` and an attention mask of ones `(B, T)`, and `max_new_tokens`
@@ -697,7 +697,7 @@ Real LLaVA has no table of 36 words to land on. It lets the language model read 
 
 **Which tokens count?** The sequence is prompt, picture, caption, padding. Only the caption is to be learned. Everything else gets the label -100, which PyTorch's cross-entropy leaves out. Hugging Face's models shift the labels by themselves (lesson 6), so here nothing is shifted.
 
-### Exercise 17.5 · `caption_labels` ★★ · 8 minutes
+### Exercise 18.5 · `caption_labels` ★★ · 8 minutes
 
 - `input_ids`: `(B, T)`; `attention_mask`: `(B, T)`, 1 for real tokens, 0 for padding, which is on the right
 - `answer_starts`: `(B,)`, where the answer begins in each row
@@ -725,7 +725,7 @@ caption_labels = checks.caption_labels(caption_labels)
 r"""
 **What must not learn?** The language model. Its parameters get no gradients, and it goes into evaluation mode. But the gradient must still flow *through* it, so `torch.no_grad()` would be wrong.
 
-### Exercise 17.6 · `freeze` ★ · 4 minutes
+### Exercise 18.6 · `freeze` ★ · 4 minutes
 
 - `model`: any module, with others inside
 - afterwards no parameter of it, however deep, requires a gradient, and it is in evaluation mode
@@ -828,10 +828,10 @@ Take one of these, or one of your own. A good one takes a day.
 
 | project | start from | it is done when |
 | --- | --- | --- |
-| **An ear instead of an eye.** SmolLM2 describes sounds. | the sounds and `log_mel` of lesson 14; words for kind, pitch (low, high), length | captions right on sounds made with other seeds, silence and shuffled controls, three seeds |
-| **An eye for code.** A function goes in, three words come out: what it reads, does, returns. | the tower and pairs of lesson 15; choose 40 verbs and nouns from docstrings | recall of the true words on files never seen, against the most common words |
-| **Another fusion.** No soft tokens: gated cross-attention in two layers of SmolLM2. | lesson 16; hooks on `lm.model.layers` | with gates 0 the logits are the same to the last bit; loss below that of the blank picture |
-| **More words.** A thousand icons, names of several tokens. | lesson 15's families; soft tokens per name | captions right on families held out; a list of what it confuses |
+| **An ear instead of an eye.** SmolLM2 describes sounds. | the sounds and `log_mel` of lesson 15; words for kind, pitch (low, high), length | captions right on sounds made with other seeds, silence and shuffled controls, three seeds |
+| **An eye for code.** A function goes in, three words come out: what it reads, does, returns. | the tower and pairs of lesson 16; choose 40 verbs and nouns from docstrings | recall of the true words on files never seen, against the most common words |
+| **Another fusion.** No soft tokens: gated cross-attention in two layers of SmolLM2. | lesson 17; hooks on `lm.model.layers` | with gates 0 the logits are the same to the last bit; loss below that of the blank picture |
+| **More words.** A thousand icons, names of several tokens. | lesson 16's families; soft tokens per name | captions right on families held out; a list of what it confuses |
 | **Handwriting.** Three digits in a row, read aloud by SmolLM2. | scikit-learn's digits, split by image | right triples, with all controls |
 
 How would we mark it? Four questions, a point each:

@@ -1,12 +1,12 @@
 # %% [markdown]
 r"""
-# 14 · Everything is a sequence
+# 15 · Everything is a sequence
 
 A Transformer does not know what a word is. It takes a sequence of vectors and lets them look at one another. Whatever you can cut into a sequence of vectors, it can read. That is the whole secret of "multimodal": **somebody has to cut.**
 
 In this lesson you cut four things: an image into patches, a sound into slices of its spectrum, a video into little boxes of space and time, and a program into tokens. Then *one* small class, the same for all four, learns to tell handwritten digits, kinds of sounds, directions of motion, and which library a function comes from. Each takes seconds. And each has something to say about what a cut keeps and what it destroys.
 
-**Needs:** an encoder block (lesson 4), what positions are for (lesson 3). **Takes:** about 100 minutes. **Exercises:** 14.1 to 14.5.
+**Needs:** an encoder block (lesson 4), what positions are for (lesson 3). **Takes:** about 100 minutes. **Exercises:** 15.1 to 15.5.
 """
 
 # %%
@@ -30,7 +30,7 @@ from transformers import ViTConfig, ViTModel
 from transformers.audio_utils import mel_filter_bank, spectrogram
 
 from utils import plots
-from utils.checks import lesson14 as checks
+from utils.checks import lesson15 as checks
 
 torch.set_printoptions(precision=2, sci_mode=False)
 
@@ -54,7 +54,7 @@ print(
 
 # %% [markdown]
 r"""
-### Exercise 14.1 · `patchify` ★★ · 10 minutes
+### Exercise 15.1 · `patchify` ★★ · 10 minutes
 
 - `images`: `(B, C, H, W)`; `size`: side of a patch in pixels; H and W are multiples of it, not always the same one
 - returns `(B, N, C * size * size)`: patches from left to right, then down; within a patch first the channel, then rows, then columns
@@ -119,7 +119,7 @@ The rest of a ViT is an encoder as you know it, with two additions:
 
 Nothing in it says "image". So we give it a plain name.
 
-### Exercise 14.2 · `SequenceClassifier` ★★ · 12 minutes
+### Exercise 15.2 · `SequenceClassifier` ★★ · 12 minutes
 
 The constructor is given. Write `forward`:
 
@@ -296,7 +296,7 @@ plots.show(
 r"""
 On strokes, mostly, but not only. On our run it also looked at *gaps*: at the left opening of the 3, where an 8 would be closed, and inside the 0.
 
-A pretty story. Is it true? An attention map is no proof (lesson 13 has more on that), but here one can try. If the gap that it looks at matters, then **inking** that gap should confuse it, and more than inking some other blank patch. Choose the control with care: a patch in an empty corner would prove nothing. So we also draw among the blank patches right *beside* ink.
+A pretty story. Is it true? An attention map is no proof (lesson 14 has more on that), but here one can try. If the gap that it looks at matters, then **inking** that gap should confuse it, and more than inking some other blank patch. Choose the control with care: a patch in an empty corner would prove nothing. So we also draw among the blank patches right *beside* ink.
 """
 
 
@@ -342,7 +342,7 @@ In five lines:
 4. times the matrix of mel filters: power of each band;
 5. no smaller than 1e-10 (silence has no logarithm; adding 1e-10 instead is as good), then `log10`.
 
-### Exercise 14.3 · `log_mel` ★★ · 12 minutes
+### Exercise 15.3 · `log_mel` ★★ · 12 minutes
 
 - `wave`: `(B, S)`; `window`: `(n_fft,)`; `hop`: an int; `filters`: `(n_fft // 2 + 1, n_mels)`
 - returns `(B, frames, n_mels)`; no padding at the ends
@@ -500,7 +500,7 @@ The first three suffer, the others hardly. And no coin toss. Why? Each token hol
 
 A video has one more axis. One could cut every frame into patches, but neighbouring frames are nearly the same. ViViT (Arnab et al., 2021, §3.2) cuts little boxes, `depth` frames × `size` × `size` pixels, called **tubelets**.
 
-### Exercise 14.4 · `tubelets` ★★ · 10 minutes
+### Exercise 15.4 · `tubelets` ★★ · 10 minutes
 
 - `video`: `(B, C, F, H, W)`; `depth`, `size`: frames and pixels of a tubelet; F, H and W are multiples
 - returns `(B, N, C * depth * size * size)`: first all boxes of the first `depth` frames, row by row, and so on; within a box channel, frame, row, column
@@ -603,7 +603,7 @@ Without positions hardly anything is lost: a tubelet is two frames deep, and the
 
 Text needs no cutting into patches, it needs a tokenizer (lesson 6). Code has one already: Python's own. It knows that `!=` is one sign, that a string is one thing, and where a block begins and ends.
 
-### Exercise 14.5 · `code_tokens` ★★ · 10 minutes
+### Exercise 15.5 · `code_tokens` ★★ · 10 minutes
 
 Use `tokenize.generate_tokens(io.StringIO(source).readline)`. Each token has a `type` and a `string`.
 
@@ -635,7 +635,7 @@ code_tokens = checks.code_tokens(code_tokens)
 
 # %% [markdown]
 r"""
-The question: **which library wrote this function?** The functions are on your disk. Names of functions, decorators and documentation are taken away. And the split is by *file*: functions of one file resemble one another (lesson 15 shows what happens if one does not care).
+The question: **which library wrote this function?** The functions are on your disk. Names of functions, decorators and documentation are taken away. And the split is by *file*: functions of one file resemble one another (lesson 16 shows what happens if one does not care).
 """
 
 # %%
@@ -738,7 +738,7 @@ The intervals say how far a few hundred test questions can be trusted. They say 
 4. The class token gathers the answer. Where it looks can mean something; test it before you believe it.
 5. What is thrown away before the model (the order of frames, perhaps half-tones within a band) no model gets back; what a token keeps inside needs no positions. And sometimes counting words does as well.
 
-**Next:** so far each modality had a model of its own. Lesson 15 puts two of them into one space.
+**Next:** so far each modality had a model of its own. Lesson 16 puts two of them into one space.
 
 ## Further reading
 

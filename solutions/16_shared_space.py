@@ -1,12 +1,12 @@
 # %% [markdown]
 r"""
-# 15 · A shared space
+# 16 · A shared space
 
 Pictures and words have nothing in common: one is a grid of brightness, the other a row of symbols. In 2021 CLIP (Radford et al.) put both into *one* space, where a picture lies close to the words that describe it. It needs no labels, only pairs, and one loss. What comes out can search pictures by typing, and recognise things that nobody ever labelled.
 
 You build it here on 7,418 icons and their names. You will see the most common way of fooling oneself with such data, and measure what it is worth. And at the end the same loss, without a change, learns to find *code* from a description of what it does.
 
-**Needs:** softmax and cross-entropy; a Transformer encoder (lesson 4). **Takes:** about 90 minutes. **Exercises:** 15.1 to 15.5.
+**Needs:** softmax and cross-entropy; a Transformer encoder (lesson 4). **Takes:** about 90 minutes. **Exercises:** 16.1 to 16.5.
 """
 
 # %%
@@ -25,7 +25,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from utils import data, plots
-from utils.checks import lesson15 as checks
+from utils.checks import lesson16 as checks
 
 torch.set_printoptions(precision=2, sci_mode=False)
 
@@ -70,7 +70,7 @@ r"""
 
 Two **towers** will turn pictures and names into vectors of the same width. What does *close* mean there? The dot product would favour long vectors; a model could make everything close to everything by growing. So only directions count: the **cosine**.
 
-### Exercise 15.1 · `similarity` ★ · 5 minutes
+### Exercise 16.1 · `similarity` ★ · 5 minutes
 
 The cosine of every row of `a` with every row of `b`.
 
@@ -101,7 +101,7 @@ Take a batch of N pairs, compute all N × N cosines. On the diagonal stand the p
 
 One thing is missing. Cosines lie between -1 and 1. The best possible row, 1 for the right name and -1 for 255 others, gives the right one a softmax of only e¹/(e¹ + 255·e⁻¹) = 0.03. So the cosines are multiplied by a **scale** (one over the temperature) that is learned along with the rest, as its logarithm, so that it stays positive.
 
-### Exercise 15.2 · `info_nce` ★★ · 12 minutes
+### Exercise 16.2 · `info_nce` ★★ · 12 minutes
 
 - `image`, `text`: `(N, d)`, *not* normalised; row i of one belongs to row i of the other
 - `log_scale`: a scalar tensor; the cosines are multiplied by `log_scale.exp()`
@@ -164,7 +164,7 @@ gallery(
 r"""
 If `robot-outline` is in the test and `robot` in training, the model need not understand anything: it only has to find the picture that is almost the same. Icons come in **families**, and a family must stay together, all in training or all in the test. A family is what has the same name but for a *suffix*.
 
-### Exercise 15.3 · `family` ★★ · 8 minutes
+### Exercise 16.3 · `family` ★★ · 8 minutes
 
 - `name`: words joined by hyphens; `suffixes`: a set of words
 - returns the name without its trailing words that are suffixes, however many; its first word always stays
@@ -379,7 +379,7 @@ r"""
 
 Give the model a name, and let it put all 500 test icons in order. Is the right one the first? Among the first ten? **Recall at k** is the share of questions whose right answer is among the k best.
 
-### Exercise 15.4 · `recall_at_k` ★★ · 8 minutes
+### Exercise 16.4 · `recall_at_k` ★★ · 8 minutes
 
 - `similarity`: `(N, N)`; row i is a question, column i its right answer
 - `k`: how many are looked at (it may be larger than N)
@@ -490,13 +490,13 @@ print({word: word in vocab for word in ("no", "smoking", "puppy", "spaceship", "
 
 # %% [markdown]
 r"""
-The words *no*, *puppy* and *spaceship* are in no name of the training set, so all three are `<unk>`. The model knows nothing of them: any unknown word shows the same five icons (and should one of them look like an answer, that is luck). A language model's word embeddings would help here; lesson 17 goes that way. So "no smoking" is lost, and "smoking off" is found: one must speak the language of the captions. "left arrow" finds much the same as "arrow left", in a worse order: in the names that it has read, the arrow comes first.
+The words *no*, *puppy* and *spaceship* are in no name of the training set, so all three are `<unk>`. The model knows nothing of them: any unknown word shows the same five icons (and should one of them look like an answer, that is luck). A language model's word embeddings would help here; lesson 18 goes that way. So "no smoking" is lost, and "smoking off" is found: one must speak the language of the captions. "left arrow" finds much the same as "arrow left", in a worse order: in the names that it has read, the arrow comes first.
 
 ### Classes that were never labelled
 
 To recognise things one usually trains a classifier on labelled pictures. Here one only has to *write the classes down*. Put each class into a few phrases, take the mean of their vectors, and ask which class lies nearest to the picture. CLIP called it **zero-shot** classification, and used 80 phrases for each class ("a photo of a {}", "a drawing of a {}"; §3.1.4).
 
-### Exercise 15.5 · `zero_shot` ★★ · 10 minutes
+### Exercise 16.5 · `zero_shot` ★★ · 10 minutes
 
 - `images`: `(B, d)`, not normalised
 - `prompts`: `(n_classes, n_prompts, d)`, vectors of several phrases for each class, not normalised
@@ -611,7 +611,7 @@ code_ids = to_ids(codes, code_vocab, T=96)
 
 # %% [markdown]
 r"""
-Two towers again, and this time the simplest that there are: the mean of the words' vectors, and one linear layer. They share their word vectors, so that *mean* in a sentence and *mean* in code start as the same. (No attention? With 5,000 pairs it would not pay; lesson 14 has the same to say of code.)
+Two towers again, and this time the simplest that there are: the mean of the words' vectors, and one linear layer. They share their word vectors, so that *mean* in a sentence and *mean* in code start as the same. (No attention? With 5,000 pairs it would not pay; lesson 15 has the same to say of code.)
 
 And after section 6 you will ask for controls. Two: the same towers *before* training, whose shared word vectors match equal words already; and the classic of all search, counting equal words, the rare ones more (TF-IDF). **Predict** the order of the three.
 """
@@ -708,7 +708,7 @@ On our run it found paths in graphs and medians; for *check that the input is an
 4. Families must not be torn apart by the split: here the leak was worth more than 15 points of recall.
 5. The space answers typed queries and recognises classes by their names alone. What it has not read (*no*, *puppy*) it does not know.
 
-**Next:** in a shared space, picture and text meet only at the end, as two vectors. A question *about* a picture needs more: lesson 16 lets them meet earlier.
+**Next:** in a shared space, picture and text meet only at the end, as two vectors. A question *about* a picture needs more: lesson 17 lets them meet earlier.
 
 ## Further reading
 

@@ -1,12 +1,12 @@
 # %% [markdown]
 r"""
-# 16 · Fusion
+# 17 · Fusion
 
 "What colour is the ring?" The question alone does not say. The picture alone does not say what is asked. Only together do they have an answer; so somewhere inside a model, words and pixels must meet. *Where* they meet is the question of this lesson, and there are four classic answers: at the start (**early**), at the end (**late**), in between by **cross-attention**, and in between through a **gate** that is closed at first.
 
 You build all four, on one task that neither words nor picture can solve alone, and put them into one chart with the controls that such a chart needs: a model that sees only the question, one that sees only the picture, and pictures that were shuffled. At the end you will see how a careless question lets a blind model look clever.
 
-**Needs:** attention, masks, encoder blocks (lessons 2 and 4), cross-attention (lesson 5); patches (lesson 14). **Takes:** about 90 minutes. **Exercises:** 16.1 to 16.5.
+**Needs:** attention, masks, encoder blocks (lessons 2 and 4), cross-attention (lesson 5); patches (lesson 15). **Takes:** about 90 minutes. **Exercises:** 17.1 to 17.5.
 """
 
 # %%
@@ -22,7 +22,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from utils import plots
-from utils.checks import lesson16 as checks
+from utils.checks import lesson17 as checks
 
 # %% [markdown]
 r"""
@@ -260,7 +260,7 @@ r"""
 
 The simplest idea of all: write the words and the patches one after the other, and let one encoder sort it out. Two things must be right. The model has to know which tokens are words and which are patches: each kind gets a learned vector added (as BERT marks its two sentences). And the mask of the padding must be built **in the same order as the tokens**. If it is not, nothing fails: the model is merely somewhat worse, because it cannot see one of the patches (and only where a question is short enough to have padding). Nobody finds such a bug by looking at the loss.
 
-### Exercise 16.1 · `early_fusion` ★★ · 8 minutes
+### Exercise 17.1 · `early_fusion` ★★ · 8 minutes
 
 - `text`: `(B, T, d_model)`, `image`: `(B, N, d_model)`
 - `kinds`: `(2, d_model)`; `kinds[0]` is added to every word, `kinds[1]` to every patch
@@ -306,9 +306,9 @@ class Early(nn.Module):
 r"""
 ## 4 Late fusion
 
-The opposite: each side has an encoder of its own, the results are summed up as one vector each, and only these meet, in a small network at the end. CLIP (lesson 15) is of this kind. It has one great advantage: the vectors of a million pictures can be computed beforehand, whatever will be asked.
+The opposite: each side has an encoder of its own, the results are summed up as one vector each, and only these meet, in a small network at the end. CLIP (lesson 16) is of this kind. It has one great advantage: the vectors of a million pictures can be computed beforehand, whatever will be asked.
 
-### Exercise 16.2 · `late_fusion` ★★ · 8 minutes
+### Exercise 17.2 · `late_fusion` ★★ · 8 minutes
 
 - `text`, `image`, `text_mask` as before, but already encoded
 - returns `(B, 2 * d_model)`: the mean over the *real* words, and beside it the mean over the patches
@@ -355,7 +355,7 @@ r"""
 
 The third way keeps the words as the main stream. Between their own blocks they ask the patches: **queries from the words, keys and values from the picture** (lesson 5). Every word can look up what it needs. The picture does not have to be squeezed into one vector before anyone knows what will be asked.
 
-### Exercise 16.3 · `CrossAttentionFusion` ★★ · 12 minutes
+### Exercise 17.3 · `CrossAttentionFusion` ★★ · 12 minutes
 
 The constructor is given. Write `forward`, in the pre-norm manner:
 
@@ -399,14 +399,14 @@ r"""
 
 Now suppose that the words' model exists already: large, trained for months, able to talk. Put freshly drawn cross-attention layers between its blocks, and what it has learned is drowned in noise. Flamingo (Alayrac et al., 2022, §2.2) has a simple remedy: whatever a new layer wants to add is multiplied by **tanh of a gate** that starts at 0. On the first day nothing is added, and the model is *exactly* the old one. Training opens the gates, as far as it pays.
 
-### Exercise 16.4 · `GatedCrossAttention` ★★ · 10 minutes
+### Exercise 17.4 · `GatedCrossAttention` ★★ · 10 minutes
 
-As 16.3, and `gate_attention` and `gate_feed_forward` are given:
+As 17.3, and `gate_attention` and `gate_feed_forward` are given:
 
 - x = `text` + `tanh(gate_attention)` times what `cross_attention` finds
 - result = x + `tanh(gate_feed_forward)` times `feed_forward(norm2(x))`
 
-By hand: with both gates 0 the result *is* `text`, to the last bit; with gates of 20 it is that of 16.3.
+By hand: with both gates 0 the result *is* `text`, to the last bit; with gates of 20 it is that of 17.3.
 """
 
 
@@ -710,7 +710,7 @@ def careless(lots, kind, without=()):
 r"""
 How far does one come without the picture? No network is needed to find out. Answer each question with what was most often right for *this very question* in training.
 
-### Exercise 16.5 · `question_only_accuracy` ★★ · 10 minutes
+### Exercise 17.5 · `question_only_accuracy` ★★ · 10 minutes
 
 - four lists of strings: questions and answers of the training set, questions and answers of the test
 - for each test question: the answer that was the most common for it in training (if several are: the one that occurred first among the answers to this question)
@@ -786,7 +786,7 @@ All of *exists* and *pair* right in one test, a coin toss in the other: for thes
 4. Zero gates keep an old model exactly as it was, and learn more slowly.
 5. Questions can give their answers away. Count before you train.
 
-**Next:** lesson 17 does what LLaVA does. A picture becomes tokens in the prompt of a language model, which is early fusion with a model that can already talk.
+**Next:** lesson 18 does what LLaVA does. A picture becomes tokens in the prompt of a language model, which is early fusion with a model that can already talk.
 
 ## Further reading
 
