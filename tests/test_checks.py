@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from utils import checks
-from utils.checks import engine, store
-from utils.checks.compare import Tolerance
-from utils.checks.engine import Case, CheckFailed, Exercise, Mistake
+from utils.checks import store
+from utils.checks.engine.compare import Tolerance
+from utils.checks.engine import exercise as engine
+from utils.checks.engine.exercise import Case, CheckFailed, Exercise, Mistake
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = checks.catalogue()

@@ -8,7 +8,7 @@ import pkgutil
 from html import escape
 
 from utils.checks import store
-from utils.checks.engine import CheckFailed, Exercise, Lesson, Outcome, outcome_panel
+from utils.checks.engine.exercise import CheckFailed, Exercise, Lesson, Outcome, outcome_panel
 from utils.checks.panel import Panel, show
 
 __all__ = ["CheckFailed", "Outcome", "catalogue", "hint", "judge", "lessons", "preview", "progress"]

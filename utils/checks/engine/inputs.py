@@ -1,0 +1,53 @@
+"""What exercises make their inputs of: seeded numbers, masks of given lengths, known weights."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from utils.checks.engine.probes import fill
+
+
+def normal(seed: int, *shape: int) -> torch.Tensor:
+    """Random numbers of mean 0 and standard deviation 1, float32 of this shape."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def normal_array(seed: int, *shape: int) -> np.ndarray:
+    """As `normal`, for lessons in NumPy: float64."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def counted(*shape: int) -> torch.Tensor:
+    """0.0, 1.0, 2.0, ... in this shape: each number says where it came from."""
+    return torch.arange(float(torch.Size(shape).numel())).reshape(shape)
+
+
+def real_tokens(T: int, *lengths: int) -> torch.Tensor:
+    """A mask (B, T): True for the first so many tokens of each row."""
+    return torch.arange(T) < torch.tensor(lengths)[:, None]
+
+
+def made(cls: Callable, build: Mapping[str, Any], like: Callable) -> nn.Module:
+    """An object of the learner's class with known weights.
+
+    Args:
+        cls: the learner's class.
+        build: the arguments that it is made with.
+        like: the oracle's class: what `cls` makes must have its parameters.
+
+    Raises:
+        TypeError: `cls` is not a class but an object.
+        ValueError: the parameters have other names or shapes.
+    """
+    if isinstance(cls, nn.Module):
+        name = type(cls).__name__
+        raise TypeError(f"pass the class `{name}` itself, not an object that it made")
+    return fill(cls(**build), like=like(**build))
+
+
+def call_text(name: str, build: Mapping[str, Any]) -> str:
+    """How an object is made, as Python: `LayerNorm(d_model=4)`."""
+    return f"{name}({', '.join(f'{key}={value}' for key, value in build.items())})"

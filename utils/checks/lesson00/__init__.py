@@ -1,0 +1,20 @@
+"""Lesson 00: start here. Three warm-ups in NumPy that lesson 01 builds on."""
+
+from utils.checks import hint, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks.engine.exercise import Lesson
+from utils.checks.lesson00.dot import dot
+from utils.checks.lesson00.nearest import nearest
+from utils.checks.lesson00.shares import shares
+from utils.checks.lesson00.weighted_mean import weighted_mean
+
+__all__ = [
+    "hint",
+    "preview",
+    "progress",
+    "dot",
+    "shares",
+    "weighted_mean",
+    "nearest",
+]
+
+LESSON = Lesson("00", "Start here", "00_start_here")

@@ -1,0 +1,24 @@
+"""Lesson 04: the encoder. Answers take and return PyTorch tensors."""
+
+from utils.checks import hint, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks.engine.exercise import Lesson
+from utils.checks.lesson04.encoder_block import EncoderBlock
+from utils.checks.lesson04.feed_forward import FeedForward
+from utils.checks.lesson04.layer_norm import LayerNorm
+from utils.checks.lesson04.load_minilm import load_minilm
+from utils.checks.lesson04.mean_pool import mean_pool
+from utils.checks.lesson04.search import search
+
+__all__ = [
+    "hint",
+    "preview",
+    "progress",
+    "LayerNorm",
+    "FeedForward",
+    "EncoderBlock",
+    "mean_pool",
+    "load_minilm",
+    "search",
+]
+
+LESSON = Lesson("04", "The encoder", "04_encoder")

@@ -1,0 +1,392 @@
+"""Exercise 4.3, `EncoderBlock`: its oracle, inputs, mistakes and hints."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from utils.checks.engine.compare import show
+from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import call_text, made, normal, real_tokens
+from utils.checks.engine.probes import in_training
+from utils.checks.lesson04.common import MODULES, blank
+from utils.checks.lesson04.feed_forward import FeedForward
+from utils.checks.lesson04.layer_norm import LayerNorm
+
+
+class _EncoderBlock(nn.Module):
+    """The stand-in: the learner's parts, put together by `nn.TransformerEncoderLayer`."""
+
+    def __init__(self, d_model, n_heads, d_ff, norm_first=False, eps=1e-5):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+        self.feed_forward = FeedForward.oracle(d_model, d_ff)
+        self.norm1 = LayerNorm.oracle(d_model, eps)
+        self.norm2 = LayerNorm.oracle(d_model, eps)
+        self.norm_first = norm_first
+        layer = nn.TransformerEncoderLayer(
+            d_model,
+            n_heads,
+            d_ff,
+            dropout=0.0,
+            activation=F.gelu,
+            layer_norm_eps=eps,
+            batch_first=True,
+            norm_first=norm_first,
+            device="meta",  # it has no weights of its own, and is given the block's at each call
+        )
+        self._library = (layer,)  # in a tuple, so that it is not counted among the block's parts
+
+    def forward(self, x, mask=None):
+        parts = {
+            "self_attn": self.attention,
+            "linear1": self.feed_forward.linear1,
+            "linear2": self.feed_forward.linear2,
+            "norm1": self.norm1,
+            "norm2": self.norm2,
+        }
+        weights = {
+            f"{part}.{name}": parameter
+            for part, module in parts.items()
+            for name, parameter in module.named_parameters()
+        }
+        hidden = None if mask is None else ~mask
+        options = {"src_key_padding_mask": hidden}
+        return torch.func.functional_call(self._library[0], weights, (x,), options)
+
+
+def _hide_padding(mask):
+    return {} if mask is None else {"key_padding_mask": ~mask}
+
+
+def _post_norm(block, x, attend):
+    x = block.norm1(x + attend(x))
+    return block.norm2(x + block.feed_forward(x))
+
+
+def _pre_norm(block, x, attend):
+    x = x + attend(block.norm1(x))
+    return x + block.feed_forward(block.norm2(x))
+
+
+def _block(post=_post_norm, pre=_pre_norm, masked=_hide_padding):
+    """An encoder block with one of its two formulas, or what it does with the mask, replaced."""
+
+    class Mutant(_EncoderBlock):
+        def forward(self, x, mask=None):
+            def attend(q, k=None):
+                k = q if k is None else k
+                return self.attention(q, k, k, need_weights=False, **masked(mask))[0]
+
+            return (pre if self.norm_first else post)(self, x, attend)
+
+    return Mutant
+
+
+class _NanAtPadding(_EncoderBlock):
+    """What comes out when the padding's own queries may look at nothing."""
+
+    def forward(self, x, mask=None):
+        out = super().forward(x, mask)
+        return out if mask is None else out.masked_fill(~mask[..., None], torch.nan)
+
+
+def _pre_residual_after_norm(block, x, attend):
+    x = block.norm1(x)
+    x = block.norm2(x + attend(x))
+    return x + block.feed_forward(x)
+
+
+def _post_norm_inside(block, x, attend):
+    x = x + block.norm1(attend(x))
+    return x + block.norm2(block.feed_forward(x))
+
+
+def _pre_norm_on_queries(block, x, attend):
+    x = x + attend(block.norm1(x), x)
+    return x + block.feed_forward(block.norm2(x))
+
+
+def _post_without_first_residual(block, x, attend):
+    x = block.norm1(attend(x))
+    return block.norm2(x + block.feed_forward(x))
+
+
+def _pre_without_first_residual(block, x, attend):
+    x = attend(block.norm1(x))
+    return x + block.feed_forward(block.norm2(x))
+
+
+def _pre_without_second_residual(block, x, attend):
+    return block.feed_forward(block.norm2(x + attend(block.norm1(x))))
+
+
+def _post_one_norm(block, x, attend):
+    x = block.norm1(x + attend(x))
+    return block.norm1(x + block.feed_forward(x))
+
+
+def _pre_one_norm(block, x, attend):
+    x = x + attend(block.norm1(x))
+    return x + block.feed_forward(block.norm1(x))
+
+
+def _post_norms_swapped(block, x, attend):
+    x = block.norm2(x + attend(x))
+    return block.norm1(x + block.feed_forward(x))
+
+
+def _pre_norms_swapped(block, x, attend):
+    x = x + attend(block.norm2(x))
+    return x + block.feed_forward(block.norm1(x))
+
+
+def _no_norms(block, x, attend):
+    x = x + attend(x)
+    return x + block.feed_forward(x)
+
+
+def _post_without_norm1(block, x, attend):
+    x = x + attend(x)
+    return block.norm2(x + block.feed_forward(x))
+
+
+def _pre_without_norm1(block, x, attend):
+    x = x + attend(x)
+    return x + block.feed_forward(block.norm2(x))
+
+
+def _pre_without_norm2(block, x, attend):
+    x = x + attend(block.norm1(x))
+    return x + block.feed_forward(x)
+
+
+def _post_parallel(block, x, attend):
+    return block.norm2(block.norm1(x + attend(x)) + block.feed_forward(x))
+
+
+def _pre_parallel(block, x, attend):
+    return x + attend(block.norm1(x)) + block.feed_forward(block.norm2(x))
+
+
+def _post_residual_from_input(block, x, attend):
+    return block.norm2(x + block.feed_forward(block.norm1(x + attend(x))))
+
+
+def _pre_residual_from_input(block, x, attend):
+    return x + block.feed_forward(block.norm2(x + attend(block.norm1(x))))
+
+
+def _in_either(name, said, post, pre):
+    """The mistake in both formulas, and in one of them only."""
+    only_post, only_pre = f"{name}_in_post_ln", f"{name}_in_pre_ln"
+    return [
+        Mistake(name, said, _block(post, pre)),
+        Mistake(only_post, f"{said} With `norm_first=True` yours is right.", _block(post)),
+        Mistake(only_pre, f"{said} With `norm_first=False` yours is right.", _block(pre=pre)),
+    ]
+
+
+def _run_block(cls, build, x, mask=None):
+    block = made(cls, build, _EncoderBlock)
+    masks = () if mask is None else (mask,)
+    return in_training(block, x, *masks, keep=lambda out: blank(out, mask))
+
+
+def _block_case(x, mask=None, **build):
+    build = {"d_model": x.shape[-1]} | build
+    given = f"x={show(x)}" if x.numel() <= 12 else f"x of shape {tuple(x.shape)}"
+    label = f"{call_text('EncoderBlock', build)} with weights of the check's own, of {given}"
+    label += ", no mask" if mask is None else f",\nmask with rows of {mask.sum(1).tolist()} words"
+    return Case(build, x, label=label) if mask is None else Case(build, x, mask, label=label)
+
+
+EncoderBlock = Exercise(
+    number="4.3",
+    name="EncoderBlock",
+    oracle=_EncoderBlock,
+    compared_with="`nn.TransformerEncoderLayer` with the same weights",
+    probe=_run_block,
+    tolerance=MODULES,
+    cases=lambda: [
+        _block_case(normal(1, 2, 5, 6) + 0.5, real_tokens(5, 3, 4), n_heads=2, d_ff=7),
+        _block_case(normal(2, 2, 5, 6) + 0.5, real_tokens(5, 4, 2), n_heads=2, d_ff=7, norm_first=True),
+        _block_case(2 * normal(3, 2, 3, 4), n_heads=2, d_ff=5, eps=0.3),
+        _block_case(2 * normal(4, 2, 3, 4), n_heads=2, d_ff=5, norm_first=True, eps=0.3),
+        _block_case(normal(5, 3, 3, 3), real_tokens(3, 2, 1, 2), n_heads=1, d_ff=3),
+        _block_case(normal(6, 3, 3, 3), real_tokens(3, 1, 2, 2), n_heads=3, d_ff=3, norm_first=True),
+        _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4),
+        _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4, norm_first=True),
+    ],
+    mistakes=[
+        Mistake(
+            "norm_first_ignored",
+            "`self.norm_first` is not asked: your block normalises after each sum (post-LN) "
+            "always. With `norm_first=True` the norm comes before attention and before the "
+            "feed-forward layer, and the sums stay as they are.",
+            _block(pre=_post_norm),
+        ),
+        Mistake(
+            "always_norm_first",
+            "Your block always normalises first (pre-LN). With `norm_first=False` it is "
+            "`x = norm1(x + attention(x))`, then the same with `norm2` and the feed-forward layer.",
+            _block(post=_pre_norm),
+        ),
+        Mistake(
+            "norm_first_the_wrong_way_round",
+            "Both formulas are right, but each stands in the other's place: `norm_first=True` is "
+            "the one in which attention gets `norm1(x)`.",
+            _block(post=_pre_norm, pre=_post_norm),
+        ),
+        Mistake(
+            "normed_stream",
+            "With `norm_first=True` you write `x = norm1(x)` and add to *that*. The stream itself "
+            "stays as it is, only attention gets to see it normalised: "
+            "`x = x + attention(norm1(x))`.",
+            _block(pre=_pre_residual_after_norm),
+        ),
+        Mistake(
+            "norm_before_the_sum",
+            "With `norm_first=False` you normalise what attention and the feed-forward layer "
+            "return, and then add. Add first, then normalise: `norm1(x + attention(x))`.",
+            _block(post=_post_norm_inside),
+        ),
+        Mistake(
+            "only_queries_normed",
+            "With `norm_first=True` only the queries are normalised: keys and values must come "
+            "from `norm1(x)` as well. Put `norm1(x)` in a variable and pass it three times.",
+            _block(pre=_pre_norm_on_queries),
+        ),
+        *_in_either(
+            "no_residual_around_attention",
+            "What attention returns *replaces* `x`. It has to be added to it: "
+            "`x + attention(...)`.",
+            _post_without_first_residual,
+            _pre_without_first_residual,
+        ),
+        *_in_either(
+            "no_residual_around_feed_forward",
+            "What the feed-forward layer returns *replaces* `x`. It has to be added to it: "
+            "`x + feed_forward(...)`.",
+            lambda block, x, attend: block.norm2(block.feed_forward(block.norm1(x + attend(x)))),
+            _pre_without_second_residual,
+        ),
+        *_in_either(
+            "no_residuals",
+            "Nothing is added to `x`: attention and the feed-forward layer replace it. "
+            "Both have to be added, `x + ...`.",
+            lambda block, x, attend: block.norm2(block.feed_forward(block.norm1(attend(x)))),
+            lambda block, x, attend: block.feed_forward(block.norm2(attend(block.norm1(x)))),
+        ),
+        *_in_either(
+            "residual_from_the_input",
+            "The second sum adds the block's *input*. By then `x` is what the attention half has "
+            "made of it, and that is what the feed-forward layer's result is added to.",
+            _post_residual_from_input,
+            _pre_residual_from_input,
+        ),
+        *_in_either(
+            "feed_forward_of_the_input",
+            "The feed-forward layer works on the block's *input*, beside attention rather than "
+            "after it. Give it what the attention half has made of `x`.",
+            _post_parallel,
+            _pre_parallel,
+        ),
+        *_in_either(
+            "feed_forward_left_out",
+            "The second half is left out: after attention comes the feed-forward layer, with a sum "
+            "and `norm2` of its own.",
+            lambda block, x, attend: block.norm1(x + attend(x)),
+            lambda block, x, attend: x + attend(block.norm1(x)),
+        ),
+        *_in_either(
+            "attention_left_out",
+            "The first half is left out: before the feed-forward layer the words look at one "
+            "another, with a sum and `norm1` of its own.",
+            lambda block, x, attend: block.norm2(x + block.feed_forward(x)),
+            lambda block, x, attend: x + block.feed_forward(block.norm2(x)),
+        ),
+        *_in_either(
+            "norm1_used_twice",
+            "`norm1` is used in both halves. The feed-forward half has a norm of its own, `norm2`.",
+            _post_one_norm,
+            _pre_one_norm,
+        ),
+        *_in_either(
+            "norms_swapped",
+            "The norms are swapped: `norm1` belongs to attention, `norm2` to the feed-forward "
+            "layer.",
+            _post_norms_swapped,
+            _pre_norms_swapped,
+        ),
+        *_in_either(
+            "norms_left_out",
+            "There are no norms: `norm1` belongs to attention, `norm2` to the feed-forward layer.",
+            _no_norms,
+            _no_norms,
+        ),
+        *_in_either(
+            "norm1_left_out",
+            "`norm1` is not used: each half has a norm of its own, and this one belongs to "
+            "attention.",
+            _post_without_norm1,
+            _pre_without_norm1,
+        ),
+        *_in_either(
+            "norm2_left_out",
+            "`norm2` is not used: each half has a norm of its own, and this one belongs to the "
+            "feed-forward layer.",
+            lambda block, x, attend: (
+                (half := block.norm1(x + attend(x))) + block.feed_forward(half)
+            ),
+            _pre_without_norm2,
+        ),
+        Mistake(
+            "mask_ignored",
+            "The mask does not reach attention, so the words look at the padding. "
+            "Pass `key_padding_mask=~mask`.",
+            _block(masked=lambda mask: {}),
+        ),
+        Mistake(
+            "mask_the_wrong_way_round",
+            "The mask is the wrong way round: ours is True for real words, while "
+            "`key_padding_mask` is True for what is to be *ignored*. Pass `~mask`.",
+            _block(masked=lambda mask: {} if mask is None else {"key_padding_mask": mask}),
+        ),
+        Mistake(
+            "mask_of_numbers",
+            "A mask of numbers is *added* to the scores, and a 1 hides nothing: it even makes the "
+            "padding louder. Leave it bool, `~mask`.",
+            _block(
+                masked=lambda mask: {} if mask is None else {"key_padding_mask": 1.0 - 1.0 * mask}
+            ),
+        ),
+        Mistake(
+            "mask_of_numbers_not_turned_round",
+            "A mask of numbers is *added* to the scores, so the padding is only a little quieter "
+            "than the words, not hidden. Leave it bool, and turn it round: `~mask`.",
+            _block(masked=lambda mask: {} if mask is None else {"key_padding_mask": 1.0 * mask}),
+        ),
+        Mistake(
+            "nan_at_the_padding",
+            "Where there is padding, `nan` comes out: there a query may look at nothing at all. In "
+            "the next block the `nan` reaches the real words, since 0 times `nan` is `nan`. Hide "
+            "the padding's keys only: `key_padding_mask=~mask`.",
+            _NanAtPadding,
+        ),
+        Mistake(
+            "mask_as_attn_mask",
+            "`attn_mask` says which query may see which key, `(T, T)` for all sentences alike. "
+            "That some *words* of each sentence are padding, `(B, T)`, goes in "
+            "`key_padding_mask`.",
+            _block(masked=lambda mask: {} if mask is None else {"attn_mask": ~mask}),
+        ),
+    ],
+    hints=[
+        "Two halves, and each adds something to `x`: first what attention returns, then what the "
+        "feed-forward layer returns. Only the place of the norms depends on `self.norm_first`.",
+        "`self.attention(q, k, v, key_padding_mask=hidden, need_weights=False)` returns a pair; "
+        "the result of shape `(B, T, d_model)` is its `[0]`. `hidden` is `None` or `~mask`.",
+        "`x = self.norm1(x + attended)` when the norm comes last. When it comes first, attention "
+        "gets `n = self.norm1(x)` three times, and `x = x + attended`.",
+    ],
+)

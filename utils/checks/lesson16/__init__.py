@@ -1,0 +1,22 @@
+"""Lesson 16: a shared space. Answers take and return PyTorch tensors; 16.3 works on names."""
+
+from utils.checks import hint, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks.engine.exercise import Lesson
+from utils.checks.lesson16.family import family
+from utils.checks.lesson16.info_nce import info_nce
+from utils.checks.lesson16.recall_at_k import recall_at_k
+from utils.checks.lesson16.similarity import similarity
+from utils.checks.lesson16.zero_shot import zero_shot
+
+__all__ = [
+    "hint",
+    "preview",
+    "progress",
+    "similarity",
+    "info_nce",
+    "family",
+    "recall_at_k",
+    "zero_shot",
+]
+
+LESSON = Lesson("16", "A shared space", "16_shared_space")

@@ -1,0 +1,348 @@
+"""Exercise 17.3, `CrossAttentionFusion`: its oracle, inputs, mistakes and hints."""
+
+import torch
+from torch import nn
+
+from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import normal, real_tokens
+from utils.checks.engine.probes import fill
+from utils.checks.lesson17.common import FLOAT32
+
+
+class _Silent(nn.Module):
+    """Stands for a decoder layer's self-attention and finds nothing: the layer adds zeros."""
+
+    def forward(self, query, key, value, **rest):
+        return torch.zeros_like(query), None
+
+
+class _CrossAttentionFusion(nn.Module):
+    """`nn.TransformerDecoderLayer` without its self-attention, with the learner's submodules."""
+
+    def __init__(self, d_model, n_heads, d_ff):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(d_model)
+        self.cross_attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+        self.norm2 = nn.LayerNorm(d_model)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model)
+        )
+        layer = nn.TransformerDecoderLayer(
+            d_model,
+            n_heads,
+            d_ff,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+            device="meta",
+        )
+        layer.self_attn, layer.norm1 = _Silent(), nn.Identity()
+        layer.multihead_attn, layer.norm2 = self.cross_attention, self.norm1
+        layer.linear1, layer.linear2 = self.feed_forward[0], self.feed_forward[2]
+        layer.norm3 = self.norm2
+        self._layer = (layer,)  # in a tuple, so that no weight is registered under two names
+
+    def forward(self, text, image, image_mask=None):
+        hidden = None if image_mask is None else ~image_mask
+        (layer,) = self._layer
+        return layer(text, image, memory_key_padding_mask=hidden)
+
+
+class InSteps:
+    """The block with every step a method of its own, so that a mistake can replace one."""
+
+    def hidden(self, mask):
+        return None if mask is None else ~mask
+
+    def look(self, x, image, hidden):
+        return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
+
+    def steps(self, text, look):
+        x = text + look(self.norm1(text))
+        return x + self.feed_forward(self.norm2(x))
+
+    def forward(self, text, image, image_mask=None):
+        return self.steps(text, lambda x: self.look(x, image, self.hidden(image_mask)))
+
+
+def _block(**methods):
+    """A block with some of its steps replaced."""
+    return type("CrossAttentionFusion", (InSteps, _CrossAttentionFusion), methods)
+
+
+def _image_asks(self, text, image, image_mask=None):
+    x = image + self.cross_attention(self.norm1(image), text, text)[0]
+    return x + self.feed_forward(self.norm2(x))
+
+
+def _queries_from_the_image(self, x, image, hidden):
+    return self.cross_attention(image, x, x, key_padding_mask=hidden)[0]
+
+
+def self_attention(self, x, image, hidden):
+    return self.cross_attention(x, x, x)[0]
+
+
+def _values_from_the_text(self, x, image, hidden):
+    return self.cross_attention(x, image, x, key_padding_mask=hidden)[0]
+
+
+def _image_normed(self, x, image, hidden):
+    image = self.norm1(image)
+    return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
+
+
+def _image_detached(self, x, image, hidden):
+    image = image.detach()
+    return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
+
+
+def _post_norm(self, text, look):
+    x = self.norm1(text + look(text))
+    return self.norm2(x + self.feed_forward(x))
+
+
+def _norms(first, second):
+    """The two steps with these numbers of norms (0: none)."""
+
+    def steps(self, text, look):
+        norm1, norm2 = (getattr(self, f"norm{i}") if i else nn.Identity() for i in (first, second))
+        x = text + look(norm1(text))
+        return x + self.feed_forward(norm2(x))
+
+    return steps
+
+
+def _residuals(first=True, second=True):
+    """The two steps with some of the residual connections left out."""
+
+    def steps(self, text, look):
+        x = first * text + look(self.norm1(text))
+        return second * x + self.feed_forward(self.norm2(x))
+
+    return steps
+
+
+def _residuals_of_the_normed(first=True, second=True):
+    """The two steps, added to what the norm returned."""
+
+    def steps(self, text, look):
+        normed = self.norm1(text)
+        x = (normed if first else text) + look(normed)
+        normed = self.norm2(x)
+        return (normed if second else x) + self.feed_forward(normed)
+
+    return steps
+
+
+def _side_by_side_steps(self, text, look):
+    return text + look(self.norm1(text)) + self.feed_forward(self.norm2(text))
+
+
+def _without_feed_forward(self, text, look):
+    return text + look(self.norm1(text))
+
+
+def made(cls, like, sizes):
+    """An object of the learner's class with known weights; norms and biases near the usual."""
+    if isinstance(cls, nn.Module):
+        name = type(cls).__name__
+        raise TypeError(f"pass the class `{name}` itself, not an object that it made")
+    block = fill(cls(*sizes), like(*sizes), scale=0.8)
+    with torch.no_grad():
+        for name, parameter in block.named_parameters():
+            if parameter.ndim == 1:
+                usual = float("norm" in name and name.endswith("weight"))
+                parameter.copy_(usual + 0.4 * (parameter - usual))
+    return block
+
+
+def _gradient(block, result):
+    """Whether the block could be trained: what happens when the gradient is taken."""
+    if not (isinstance(result, torch.Tensor) and result.requires_grad):
+        return "no gradient reaches the weights"
+    result.square().sum().backward()
+    without = [name for name, p in block.named_parameters() if p.grad is None]
+    return f"no gradient reaches {without[0]}" if without else "the gradient reaches every weight"
+
+
+def looked_at(block, text, image, image_mask=None, trains=False):
+    """What the block makes of its input; with `trains`, whether a gradient comes back as well."""
+    masks = () if image_mask is None else (image_mask,)
+    with torch.no_grad():
+        result = block(text, image, *masks)
+    if not trains:
+        return result
+    image = image.clone().requires_grad_()
+    gradient = _gradient(block, block(text, image, *masks))
+    reached = image.grad is not None and bool((image.grad != 0).any())
+    return {"result": result, "gradient": gradient, "the image gets a gradient": reached}
+
+
+def _fusion_output(answer, sizes, *inputs, **rest):
+    return looked_at(made(answer, _CrossAttentionFusion, sizes), *inputs, **rest)
+
+
+def look_inputs(B, T, N, d_model, real):
+    """Random text and image; `real` says how many tokens of each image are no padding."""
+    mask = None if real is None else real_tokens(N, *real)
+    said = f"text of shape {(B, T, d_model)}, image {(B, N, d_model)}, "
+    said += "without image_mask" if mask is None else f"image_mask {mask.int().tolist()}"
+    seed = 100 * T + N
+    return said, (normal(seed, B, T, d_model), normal(seed + 1, B, N, d_model), mask)
+
+
+def _fusion_case(sizes, B, T, N, real=None, trains=False):
+    said, inputs = look_inputs(B, T, N, sizes[0], real)
+    label = f"CrossAttentionFusion{sizes} on {said}" + (", and the gradient" if trains else "")
+    return Case(sizes, *inputs, trains=trains, label=label)
+
+
+CrossAttentionFusion = Exercise(
+    number="17.3",
+    name="CrossAttentionFusion",
+    oracle=_CrossAttentionFusion,
+    compared_with="`nn.TransformerDecoderLayer` without its self-attention",
+    probe=_fusion_output,
+    tolerance=FLOAT32,
+    cases=lambda: [
+        _fusion_case((4, 2, 6), 2, 3, 5, real=[3, 4]),
+        _fusion_case((4, 2, 6), 2, 3, 5),
+        _fusion_case((6, 2, 4), 3, 4, 4, real=[2, 3, 4]),
+        _fusion_case((8, 4, 6), 1, 4, 4),
+        _fusion_case((4, 2, 6), 1, 1, 2),
+        _fusion_case((4, 2, 6), 3, 4, 2, real=[2, 1, 2], trains=True),
+        _fusion_case((4, 2, 6), 1, 3, 4, real=[2]),
+    ],
+    mistakes=[
+        Mistake(
+            "image_detached",
+            "The numbers are right, but no gradient reaches the image: is there a `detach`? "
+            "Whatever makes the image tokens learns through it.",
+            _block(look=_image_detached),
+        ),
+        Mistake(
+            "image_asks_the_words",
+            "The image asks and the words answer, so the result has N tokens. It is the words that "
+            "ask: the queries are `norm1(text)`, keys and values are `image`, and everything is "
+            "added to `text`.",
+            _block(forward=_image_asks),
+        ),
+        Mistake(
+            "queries_from_the_image",
+            "Query and key have changed places: the image asks, the words answer. That fits only "
+            "where T and N happen to be equal. The words ask: "
+            "`self.cross_attention(self.norm1(text), image, image)`.",
+            _block(look=_queries_from_the_image),
+        ),
+        Mistake(
+            "image_ignored",
+            "The words look at one another, and the image is never used. Only the query is "
+            "`norm1(text)`; key and value are `image`.",
+            _block(look=self_attention),
+        ),
+        Mistake(
+            "values_from_the_text",
+            "The words find places in the image but take the values from the text, which fits only "
+            "where T and N happen to be equal. Key *and* value are `image`.",
+            _block(look=_values_from_the_text),
+        ),
+        Mistake(
+            "norm_on_the_image",
+            "The image goes through `norm1` as well. Here only the words do: the image tokens come "
+            "in as they are.",
+            _block(look=_image_normed),
+        ),
+        Mistake(
+            "norm_after_the_step",
+            "You add first and norm afterwards, as the paper of 2017 did. This block norms what "
+            "goes *into* a step: `text + attention(norm1(text))`, so that `text` itself passes "
+            "through untouched.",
+            _block(steps=_post_norm),
+        ),
+        Mistake(
+            "no_residual_around_attention",
+            "After the attention only what the image said is left; the words are gone. Add: "
+            "`text + attention`.",
+            _block(steps=_residuals(first=False)),
+        ),
+        Mistake(
+            "no_residual_around_feed_forward",
+            "The feed-forward part replaces `x`. Add to it: "
+            "`x + self.feed_forward(self.norm2(x))`.",
+            _block(steps=_residuals(second=False)),
+        ),
+        Mistake(
+            "no_residuals",
+            "No step keeps what came in: each one must *add* to it, `text + attention` and "
+            "`x + feed_forward`.",
+            _block(steps=_residuals(first=False, second=False)),
+        ),
+        Mistake(
+            "normed_text_in_the_residual",
+            "You add to `norm1(text)` (is `text` overwritten with it?). Norm only what the "
+            "attention reads, and add to `text` as it came in.",
+            _block(steps=_residuals_of_the_normed(second=False)),
+        ),
+        Mistake(
+            "normed_in_both_residuals",
+            "Both steps add to what the norm returned. Norm only what a step *reads*; what it is "
+            "added to stays as it came in: `text + …`, then `x + …`.",
+            _block(steps=_residuals_of_the_normed()),
+        ),
+        Mistake(
+            "text_not_normed",
+            "The words ask without going through `norm1`. The query is `self.norm1(text)`.",
+            _block(steps=_norms(0, 2)),
+        ),
+        Mistake(
+            "feed_forward_reads_unnormed",
+            "The feed-forward part reads `x` as it is. It reads `self.norm2(x)`.",
+            _block(steps=_norms(1, 0)),
+        ),
+        Mistake(
+            "norm1_used_twice",
+            "`norm1` is used for both steps. The feed-forward part has its own: `self.norm2`.",
+            _block(steps=_norms(1, 1)),
+        ),
+        Mistake(
+            "norms_swapped",
+            "The norms are swapped: `norm1` belongs to the attention, `norm2` to the feed-forward "
+            "part.",
+            _block(steps=_norms(2, 1)),
+        ),
+        Mistake(
+            "side_by_side",
+            "Both steps read `text` and are added together. They come one after the other: the "
+            "feed-forward part reads what the attention has made, `self.norm2(x)`.",
+            _block(steps=_side_by_side_steps),
+        ),
+        Mistake(
+            "feed_forward_forgotten",
+            "The second step is missing: `x + self.feed_forward(self.norm2(x))`.",
+            _block(steps=_without_feed_forward),
+        ),
+        Mistake(
+            "mask_forgotten",
+            "`image_mask` is not used: the words look at padding. Pass "
+            "`key_padding_mask=~image_mask` where there is a mask.",
+            _block(hidden=lambda self, mask: None),
+        ),
+        Mistake(
+            "mask_upside_down",
+            "The words look at the padding and nowhere else. `key_padding_mask` is True where a "
+            "key is *ignored*, `image_mask` is True for real tokens: pass `~image_mask`.",
+            _block(hidden=lambda self, mask: mask),
+        ),
+    ],
+    hints=[
+        "Two steps of the same form: `x + something(norm(x))`. In the first, the words ask and the "
+        "image answers.",
+        "`self.cross_attention(query, key, value, key_padding_mask=hidden)[0]` has the shape of "
+        "the query, `(B, T, d)`. `hidden` is `~image_mask`, or None if there is no mask.",
+        "`x = text + self.cross_attention(self.norm1(text), image, image, "
+        "key_padding_mask=hidden)[0]`, and then the same form with `self.norm2` and "
+        "`self.feed_forward`.",
+    ],
+)
