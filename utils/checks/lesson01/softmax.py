@@ -12,6 +12,7 @@ def _softmax(x):
 
 
 def softmax_over(axis):
+    """The softmax over an axis of one's choice: (..., n) -> (..., n)."""
     return lambda x: scipy.special.softmax(x, axis=axis)
 
 

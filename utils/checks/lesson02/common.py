@@ -4,4 +4,5 @@ import torch
 
 
 def everything(T_q, T_k):
+    """A mask (T_q, T_k) that allows every query every key."""
     return torch.ones(T_q, T_k, dtype=torch.bool)

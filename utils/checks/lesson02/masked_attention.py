@@ -17,6 +17,7 @@ def _masked_attention(q, k, v, mask):
 
 
 def hide_scores(scores, mask):
+    """Scores with minus infinity where the mask is False."""
     return scores.masked_fill(~mask, -torch.inf)
 
 
@@ -26,6 +27,7 @@ def _softmax(scores, mask):
 
 
 def softmax_over(axis):
+    """The softmax over one axis, with 0 in place of nan."""
     return lambda scores, mask: scores.softmax(axis).nan_to_num(0.0)
 
 
@@ -35,6 +37,7 @@ def _exponentials(scores, mask):
 
 
 def root_of(size):
+    """A scale: the root of a size of q, k or v."""
     return lambda q, k, v: math.sqrt(size(q, k, v))
 
 
@@ -60,6 +63,7 @@ def attention_with(
 
 
 def unmasked(scores, mask):
+    """Scores as they are: the mask is forgotten."""
     return scores
 
 
@@ -68,6 +72,7 @@ def _times_infinity(scores, mask):
 
 
 def zeroed(values, mask):
+    """Numbers with 0 where the mask is False."""
     return values.masked_fill(~mask, 0.0)
 
 

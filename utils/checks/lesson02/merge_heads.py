@@ -11,10 +11,12 @@ def _merge_heads(x):
 
 
 def merge_interleaved(x):
+    """A mistake: the components of the heads alternate."""
     return x.permute(0, 2, 3, 1).flatten(2)
 
 
 def merge_by_reshape(x):
+    """A mistake: reshaped without the transpose."""
     B, n_heads, T, d_head = x.shape
     return x.reshape(B, T, n_heads * d_head)
 

@@ -276,7 +276,9 @@ MultiHeadAttention = Exercise(
             "Right, but for a word that may look at nothing: filled with one and the same finite "
             "number, its scores are all equal and it looks at everything. Your `masked_attention` "
             "of 2.3 takes care of that; use it.",
-            _heads(attend=attention_with(hide=lambda scores, mask: scores.masked_fill(~mask, -1e9))),
+            _heads(
+                attend=attention_with(hide=lambda scores, mask: scores.masked_fill(~mask, -1e9))
+            ),
         ),
         Mistake(
             "first_heads_mask",

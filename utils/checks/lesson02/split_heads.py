@@ -16,11 +16,13 @@ def _viewed(*order):
 
 
 def split_by_reshape(x, n_heads):
+    """A mistake: reshaped into place, without the transpose."""
     B, T, d_model = x.shape
     return x.reshape(B, n_heads, T, d_model // n_heads)
 
 
 def split_interleaved(x, n_heads):
+    """A mistake: head h gets every n_heads-th component."""
     return x.unflatten(-1, (-1, n_heads)).permute(0, 3, 1, 2)
 
 

@@ -27,18 +27,22 @@ def _apply_rope(x, positions, theta=10000.0):
 
 
 def halves(x):
+    """Pairs as Llama makes them: component i with i + d/2."""
     return x.chunk(2, dim=-1)
 
 
 def neighbours(x):
+    """Pairs as the paper makes them: component 2i with 2i + 1."""
     return x[..., 0::2], x[..., 1::2]
 
 
 def joined(first, second):
+    """Two halves side by side again."""
     return torch.cat([first, second], dim=-1)
 
 
 def turn_by(first, second, cos, sin):
+    """Pairs turned by angles of these cosines and sines."""
     return first * cos - second * sin, first * sin + second * cos
 
 

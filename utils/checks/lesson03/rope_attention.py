@@ -11,7 +11,9 @@ from utils.checks.lesson03.sinusoidal import in_turn
 
 
 def _rope_attention(q, k, v, positions):
-    return F.scaled_dot_product_attention(apply_rope.oracle(q, positions), apply_rope.oracle(k, positions), v)
+    return F.scaled_dot_product_attention(
+        apply_rope.oracle(q, positions), apply_rope.oracle(k, positions), v
+    )
 
 
 def _still(x, positions):

@@ -12,6 +12,7 @@ def _sinusoidal(T, d_model):
 
 
 def in_turn(sines, cosines):
+    """Sines and cosines by turns along the last axis."""
     return torch.stack([sines, cosines], dim=-1).flatten(-2)
 
 

@@ -209,11 +209,15 @@ EncoderBlock = Exercise(
     tolerance=MODULES,
     cases=lambda: [
         _block_case(normal(1, 2, 5, 6) + 0.5, real_tokens(5, 3, 4), n_heads=2, d_ff=7),
-        _block_case(normal(2, 2, 5, 6) + 0.5, real_tokens(5, 4, 2), n_heads=2, d_ff=7, norm_first=True),
+        _block_case(
+            normal(2, 2, 5, 6) + 0.5, real_tokens(5, 4, 2), n_heads=2, d_ff=7, norm_first=True
+        ),
         _block_case(2 * normal(3, 2, 3, 4), n_heads=2, d_ff=5, eps=0.3),
         _block_case(2 * normal(4, 2, 3, 4), n_heads=2, d_ff=5, norm_first=True, eps=0.3),
         _block_case(normal(5, 3, 3, 3), real_tokens(3, 2, 1, 2), n_heads=1, d_ff=3),
-        _block_case(normal(6, 3, 3, 3), real_tokens(3, 1, 2, 2), n_heads=3, d_ff=3, norm_first=True),
+        _block_case(
+            normal(6, 3, 3, 3), real_tokens(3, 1, 2, 2), n_heads=3, d_ff=3, norm_first=True
+        ),
         _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4),
         _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4, norm_first=True),
     ],

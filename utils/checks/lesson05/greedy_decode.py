@@ -101,9 +101,11 @@ class RandomModel(nn.Module):
         self.vocab_size, self.end, self.spread, self.eos_id = vocab_size, end, spread, eos_id
 
     def encode(self, source):
+        """The ids as numbers: (B, S) -> (B, S, 1)."""
         return source.float()[..., None]
 
     def decode(self, y, memory, source):
+        """Logits (B, T, vocab_size) that depend on all ids so far."""
         if not len(y) == len(memory) == len(source):
             raise ValueError(
                 f"y has {len(y)} rows, memory {len(memory)} and source {len(source)}: "
@@ -117,6 +119,7 @@ class RandomModel(nn.Module):
         return torch.tensor(rows)
 
     def forward(self, source, y):
+        """Encode, then decode."""
         return self.decode(y, self.encode(source), source)
 
     def _logits(self, words, tokens):

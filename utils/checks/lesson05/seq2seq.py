@@ -19,7 +19,9 @@ class _Seq2Seq(nn.Module):
         self.positions = nn.Embedding(max_T, d_model)
         layer = nn.TransformerEncoderLayer(d_model, n_heads, d_ff, dropout=0.0, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
-        self.decoder = nn.ModuleList(DecoderBlock.oracle(d_model, n_heads, d_ff) for _ in range(n_layers))
+        self.decoder = nn.ModuleList(
+            DecoderBlock.oracle(d_model, n_heads, d_ff) for _ in range(n_layers)
+        )
         self.out = nn.Linear(d_model, vocab_size)
 
     def embed(self, ids):

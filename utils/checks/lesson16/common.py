@@ -14,4 +14,5 @@ def learned(answer, *inputs):
 
 
 def unit_length(x, dim=-1):
+    """Vectors of length 1 along an axis."""
     return F.normalize(x, dim=dim)

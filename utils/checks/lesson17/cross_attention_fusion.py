@@ -13,6 +13,7 @@ class _Silent(nn.Module):
     """Stands for a decoder layer's self-attention and finds nothing: the layer adds zeros."""
 
     def forward(self, query, key, value, **rest):
+        """The block, of its steps."""
         return torch.zeros_like(query), None
 
 
@@ -44,6 +45,7 @@ class _CrossAttentionFusion(nn.Module):
         self._layer = (layer,)  # in a tuple, so that no weight is registered under two names
 
     def forward(self, text, image, image_mask=None):
+        """The block, of its steps."""
         hidden = None if image_mask is None else ~image_mask
         (layer,) = self._layer
         return layer(text, image, memory_key_padding_mask=hidden)
@@ -53,16 +55,20 @@ class InSteps:
     """The block with every step a method of its own, so that a mistake can replace one."""
 
     def hidden(self, mask):
+        """True where a patch must not be seen."""
         return None if mask is None else ~mask
 
     def look(self, x, image, hidden):
+        """The attention itself."""
         return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
 
     def steps(self, text, look):
+        """Both halves of the block."""
         x = text + look(self.norm1(text))
         return x + self.feed_forward(self.norm2(x))
 
     def forward(self, text, image, image_mask=None):
+        """The block, of its steps."""
         return self.steps(text, lambda x: self.look(x, image, self.hidden(image_mask)))
 
 
@@ -81,6 +87,7 @@ def _queries_from_the_image(self, x, image, hidden):
 
 
 def self_attention(self, x, image, hidden):
+    """A mistake: the words look at one another."""
     return self.cross_attention(x, x, x)[0]
 
 
@@ -107,6 +114,7 @@ def _norms(first, second):
     """The two steps with these numbers of norms (0: none)."""
 
     def steps(self, text, look):
+        """Both halves of the block."""
         norm1, norm2 = (getattr(self, f"norm{i}") if i else nn.Identity() for i in (first, second))
         x = text + look(norm1(text))
         return x + self.feed_forward(norm2(x))
@@ -118,6 +126,7 @@ def _residuals(first=True, second=True):
     """The two steps with some of the residual connections left out."""
 
     def steps(self, text, look):
+        """Both halves of the block."""
         x = first * text + look(self.norm1(text))
         return second * x + self.feed_forward(self.norm2(x))
 
@@ -128,6 +137,7 @@ def _residuals_of_the_normed(first=True, second=True):
     """The two steps, added to what the norm returned."""
 
     def steps(self, text, look):
+        """Both halves of the block."""
         normed = self.norm1(text)
         x = (normed if first else text) + look(normed)
         normed = self.norm2(x)
