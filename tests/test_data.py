@@ -2,6 +2,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+import torch
 
 from utils import data
 
@@ -53,3 +54,41 @@ def test_icons():
     assert 0.2 < cat.mean() < 0.8 and cat.min() == 0 and cat.max() == 1
     with pytest.raises(ValueError, match="no icon called 'no-such-icon'"):
         data.icon("no-such-icon", 24)
+
+
+def test_a_scene_has_each_thing_somewhere_in_its_cell():
+    ink, red = np.full((2, 3), 0.5, dtype=np.float32), (1, 0, 0)
+    places = set()
+    for seed in range(60):
+        picture = data.scene([None, (ink, red), None], 5, np.random.default_rng(seed))
+        assert picture.shape == (3, 10, 10) and picture.dtype == np.float32
+        assert (picture[0] == 1).all() and (picture[1] == picture[2]).all()
+        rows, columns = np.nonzero(picture[1] == 0.5)
+        assert len(rows) == 6 and rows.max() < 5 <= columns.min()
+        assert (picture[1] != 1).sum() == 6
+        places.add((rows.min(), columns.min()))
+    assert len(places) == 4 * 3  # every place that it can have
+
+
+def test_a_scene_draws_what_fills_its_cell_and_nothing_larger():
+    full = np.ones((4, 4), dtype=np.float32)
+    picture = data.scene([(full, (0, 0.5, 1)), None], 4, np.random.default_rng(0))
+    assert picture.shape == (3, 4, 8)
+    assert picture[:, 3, 3].tolist() == [0, 0.5, 1] and (picture[:, :, 4:] == 1).all()
+    with pytest.raises(ValueError, match="does not fit into a cell of 3 x 3"):
+        data.scene([(full, (0, 0, 0))], 3, np.random.default_rng(0))
+
+
+def test_a_vocabulary_has_the_commonest_words_first():
+    texts = ["a b a".split(), "c b a".split(), ["d"]]
+    whole = {"<pad>": 0, "<unk>": 1, "a": 2, "b": 3, "c": 4, "d": 5}
+    assert data.vocabulary(texts) == whole
+    assert list(data.vocabulary(texts, size=4)) == ["<pad>", "<unk>", "a", "b"]
+    assert list(data.vocabulary(iter(texts), least=3)) == ["<pad>", "<unk>", "a"]
+
+
+def test_word_ids_are_cut_filled_up_and_unknown():
+    vocab = {"<pad>": 0, "<unk>": 1, "a": 2, "b": 3}
+    ids = data.word_ids(["a b x a".split(), ["b"], []], vocab, 3)
+    assert ids.dtype == torch.int64 and ids.tolist() == [[2, 3, 1], [3, 0, 0], [0, 0, 0]]
+    assert data.word_ids([], vocab, 3).shape == (0, 3)

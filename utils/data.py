@@ -1,15 +1,18 @@
-"""Data for the lessons: what Python's library says of itself, dates made by rule, and icons."""
+"""Data for the lessons: what Python's library says of itself, dates, icons, scenes and words."""
 
 import functools
 import importlib
 import inspect
 import io
 import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import resvg_py
+import torch
 from PIL import Image
 
 from utils import models
@@ -143,3 +146,72 @@ def icon(name: str, size: int) -> np.ndarray:
 @functools.cache  # models.path checks the whole folder each time
 def _icons() -> Path:
     return Path(models.path("material-design-icons"))
+
+
+def scene(
+    things: Sequence[tuple[np.ndarray, Sequence[float]] | None],
+    cell: int,
+    lots: np.random.Generator,
+) -> np.ndarray:
+    """Draw things on white paper, each somewhere in a cell of its own, two cells in a row.
+
+    Args:
+        things: for each cell, from the upper left, row by row, what is drawn there, or None.
+            A thing is its ink `(h, w)` from 0 to 1, such as an icon, and its colour (red, green
+            and blue, each from 0 to 1).
+        cell: height and width of a cell in pixels.
+        lots: draws the place of each thing within its cell.
+
+    Returns:
+        `(3, H, W)` float32, H and W in pixels; 1 is white.
+
+    Raises:
+        ValueError: a thing is larger than its cell.
+    """
+    rows = -(-len(things) // 2)
+    picture = np.ones((3, rows * cell, 2 * cell), dtype=np.float32)
+    for i, thing in enumerate(things):
+        if thing is None:
+            continue
+        ink, colour = thing
+        free = cell - np.array(ink.shape)  # (2,), pixels to spare below and to the right
+        if free.min() < 0:
+            raise ValueError(f"ink of {ink.shape} does not fit into a cell of {cell} x {cell}")
+        y, x = (i // 2 * cell, i % 2 * cell) + lots.integers(free + 1)
+        paint = np.asarray(colour, dtype=np.float32)[:, None, None]  # (3, 1, 1)
+        picture[:, y : y + ink.shape[0], x : x + ink.shape[1]] += ink * (paint - 1)
+    return picture
+
+
+def vocabulary(
+    texts: Iterable[Sequence[str]], size: int | None = None, least: int = 1
+) -> dict[str, int]:
+    """Number the words of some texts, the commonest first.
+
+    Args:
+        texts: each a sequence of words.
+        size: how many entries at most, "<pad>" and "<unk>" included (default: all).
+        least: how often a word must occur.
+
+    Returns:
+        word -> number; "<pad>" is 0 and "<unk>" is 1.
+    """
+    counts = Counter(word for text in texts for word in text)
+    words = [word for word, n in counts.most_common() if n >= least]
+    return {word: i for i, word in enumerate(["<pad>", "<unk>", *words][:size])}
+
+
+def word_ids(texts: Iterable[Sequence[str]], vocab: Mapping[str, int], length: int) -> torch.Tensor:
+    """Texts as the numbers of their words.
+
+    Args:
+        texts: B texts, each a sequence of words; what is too long is cut off at the end.
+        vocab: word -> number; 0 is padding, and 1 stands for every word that is not in it.
+        length: words in a row, T.
+
+    Returns:
+        `(B, T)` int64; short texts are filled up with 0 at the end.
+    """
+    rows = [[vocab.get(word, 1) for word in text[:length]] for text in texts]
+    filled = [row + [0] * (length - len(row)) for row in rows]
+    return torch.tensor(filled, dtype=torch.int64).view(-1, length)

@@ -173,3 +173,46 @@ def heatmap(
         dark = value > low + 0.55 * (high - low)
         text = f"{value:.{digits}f}"
         ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black", size=9)
+
+
+def gallery(
+    pictures: Sequence[np.ndarray],
+    titles: Sequence[str] = (),
+    columns: int = 5,
+    labels: Sequence[str] = (),
+) -> plt.Figure:
+    """Draw pictures side by side, row after row.
+
+    Args:
+        pictures: arrays or tensors, each `(H, W)` ink from 0 (paper) to 1, or `(3, H, W)` colour
+            from 0 to 1.
+        titles: what stands above each picture; none, or as many as there are pictures.
+        columns: pictures in a row; the last row may be shorter.
+        labels: what stands to the left of each row; none, or as many as there are rows.
+
+    Returns:
+        The figure, for `show`.
+
+    Raises:
+        ValueError: no pictures, or another number of titles or labels.
+    """
+    rows = -(-len(pictures) // columns)
+    if not rows or len(titles) not in (0, len(pictures)) or len(labels) not in (0, rows):
+        counts = f"{len(pictures)} pictures in {rows} rows, {len(titles)} titles, {len(labels)}"
+        raise ValueError(f"a gallery needs a title a picture and a label a row: {counts} labels")
+    fig, axes = figure(columns, 0.3 + 1.6 * rows * min(1, 5 / columns), rows, squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+        picture = np.asarray(picture)
+        ax.imshow(
+            picture.transpose(1, 2, 0) if picture.ndim == 3 else picture,
+            cmap="Greys",
+            vmin=0,
+            vmax=1,
+        )
+        if len(titles):
+            ax.set_title(titles[i], fontsize=7, loc="center")
+    for ax, label in zip(axes[:, 0], labels, strict=False):
+        ax.text(-0.1, 0.5, label, transform=ax.transAxes, ha="right", va="center", fontsize=9)
+    return fig

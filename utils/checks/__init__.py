@@ -8,10 +8,22 @@ import pkgutil
 from html import escape
 
 from utils.checks import store
-from utils.checks.engine.exercise import CheckFailed, Exercise, Lesson, Outcome, outcome_panel
+from utils.checks.engine.exercise import CheckFailed, Exercise, Lesson
+from utils.checks.engine.outcome import Outcome
+from utils.checks.engine.wording import outcome_panel
 from utils.checks.panel import Panel, show
 
-__all__ = ["CheckFailed", "Outcome", "catalogue", "hint", "judge", "lessons", "preview", "progress"]
+__all__ = [
+    "CheckFailed",
+    "Outcome",
+    "catalogue",
+    "hint",
+    "inputs",
+    "judge",
+    "lessons",
+    "preview",
+    "progress",
+]
 
 _hints_shown: dict[str, int] = {}
 
@@ -64,7 +76,21 @@ def judge(key: str, answer: object) -> Outcome:
 def preview(key: str, answer: object) -> None:
     """Show what the check would say of an answer; nothing is kept and strict mode is not asked."""
     exercise = _find(key)
-    show(outcome_panel(exercise, exercise.judge(answer)))
+    show(outcome_panel(exercise, exercise.judge(answer), preview=True))
+
+
+def inputs(number: str, index: int) -> tuple:
+    """The inputs of one case of an exercise, as a check's message names them.
+
+    Args:
+        number: the exercise ("1.4").
+        index: which of its cases, counted from 0.
+
+    Raises:
+        KeyError: no exercise has this number.
+        IndexError: the exercise has fewer cases.
+    """
+    return _find(number).cases()[index].args
 
 
 def hint(number: str) -> None:

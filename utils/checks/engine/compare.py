@@ -1,6 +1,7 @@
 """Say whether two results are the same, and if not, where they first differ."""
 
 import numbers
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,26 @@ import numpy as np
 _KIND = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}
 
 
+class ChangesInput(Exception):
+    """Raised by a probe that saw the answer change what it was given."""
+
+
 @dataclass(frozen=True)
 class Raised:
     """Stands for a result when the call raised: two are the same if the type of error is."""
 
     error: BaseException
+
+    def __str__(self) -> str:
+        text = " ".join(str(self.error).split())[:200]
+        return type(self.error).__name__ + (f" ({text})" if text else "")
+
+
+class Seen(dict):
+    """What a probe saw of one call: "result", and besides it gradients, types, later calls.
+
+    Its keys are words for the learner ("gradient to q"); its own brackets never show.
+    """
 
 
 @dataclass(frozen=True)
@@ -58,14 +74,32 @@ def show(value: Any, limit: int = 12) -> str:
     return np.array2string(array, precision=4, suppress_small=True, separator=", ")
 
 
+def _brief(value: Any) -> str:
+    return _brief(value["result"]) if isinstance(value, Seen) else show(value)
+
+
+def written_out(value: Any) -> bool:
+    """True if `show_call` writes a value out as Python, so that it can be pasted and run."""
+    array = as_array(value)
+    if array is None:
+        return isinstance(value, str | list | tuple | dict | None) and len(repr(value)) <= 200
+    return array.size <= 12
+
+
 def show_call(value: Any) -> str:
     """As `show`, written as Python that makes the value again, where it is small."""
-    text = show(value)
-    if not text.startswith("["):
-        return text
-    if is_tensor(value):
-        return f"torch.tensor({text})"
-    return f"np.array({text})" if isinstance(value, np.ndarray) else text
+    array = as_array(value)
+    if array is None or not written_out(value) or not (is_tensor(value) or array.ndim):
+        return show(value)
+    maker = "torch" if is_tensor(value) else "np"
+    text = show(value) if array.ndim else show(array[None])[1:-1]
+    text = re.sub(r"\b(inf|nan)\b", rf"{maker}.\1", text)
+    kind = str(value.dtype).removeprefix("torch.")
+    if array.size == 0:
+        return f"{maker}.zeros({array.shape})"
+    usual = {"torch": ("float32", "int64", "bool"), "np": ("float64", "int64", "bool")}[maker]
+    tail = "" if kind in usual else f", dtype={maker}.{kind}"
+    return f"{'torch.tensor' if is_tensor(value) else 'np.array'}({text}{tail})"
 
 
 def like(got: Any, expected: Any) -> Any:
@@ -102,7 +136,19 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         both = isinstance(expected, Raised) and isinstance(got, Raised)
         if both and type(got.error) is type(expected.error):
             return None
-        return f"expected {expected!r}, got {got!r}"
+        if not isinstance(expected, Raised):
+            return f"expected {_brief(expected)}, and it stops with {got}"
+        does = f"raises {got}" if isinstance(got, Raised) else f"returns {_brief(got)}"
+        return f"expected it to raise {type(expected.error).__name__}, and it {does}"
+    if isinstance(expected, Seen):
+        if not isinstance(got, Seen):
+            return difference(got, expected["result"], tolerance)
+        for key in expected:
+            if key.startswith("gradient") and _both_nothing(got.get(key), expected[key]):
+                continue
+            if said := difference(got.get(key), expected[key], tolerance):
+                return said if key == "result" else f"{key}: {said}"
+        return None
     if isinstance(expected, dict):
         if not isinstance(got, dict) or set(got) != set(expected):
             return f"expected a dict with {sorted(expected)}, got {show(got)}"
@@ -116,6 +162,8 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         pairs = [(f"[{i}]", g, e) for i, (g, e) in enumerate(zip(got, expected, strict=True))]
         return _first(pairs, tolerance)
     wanted, found = as_array(expected), as_array(got)
+    if got is None and expected is not None:
+        return f"expected {_brief(expected)}, and there is none"
     if wanted is None:
         same = type(got) is type(expected) and got == expected
         return None if same else f"expected {show(expected)}, got {show(got)}"
@@ -124,10 +172,18 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
     return _array_difference(found, wanted, tolerance)
 
 
+def _both_nothing(slope: Any, other: Any) -> bool:
+    """True for two gradients of which one is missing and the other nothing but zeros."""
+    arrays = [as_array(x) for x in (slope, other) if x is not None]
+    return len(arrays) < 2 and not any(array is None or array.any() for array in arrays)
+
+
 def largest_difference(got: Any, expected: Any) -> float:
     """The largest |got - expected| over all numbers (0.0 where there are none)."""
+    if isinstance(expected, Seen) and not isinstance(got, Seen):
+        return largest_difference(got, expected["result"])
     if isinstance(expected, dict):
-        return max((largest_difference(got[k], expected[k]) for k in expected), default=0.0)
+        return max((largest_difference(got.get(k), expected[k]) for k in expected), default=0.0)
     if isinstance(expected, list | tuple):
         pairs = zip(got, expected, strict=True)
         return max((largest_difference(g, e) for g, e in pairs), default=0.0)

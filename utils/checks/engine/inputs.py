@@ -1,6 +1,8 @@
 """What exercises make their inputs of: seeded numbers, masks of given lengths, known weights."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,37 @@ from torch import nn
 
 from utils.checks.engine.probes import fill
 
+_OTHER = contextvars.ContextVar("other numbers", default=0)
+
+
+@contextlib.contextmanager
+def other_numbers() -> Iterator[None]:
+    """Inside, every seed stands for other numbers: cases of the same shapes, but not the same."""
+    token = _OTHER.set(7919)
+    try:
+        yield
+    finally:
+        _OTHER.reset(token)
+
+
+def seeded(seed: int) -> int:
+    """The seed to draw from: inside `other_numbers` another one."""
+    return seed + _OTHER.get()
+
 
 def normal(seed: int, *shape: int) -> torch.Tensor:
     """Random numbers of mean 0 and standard deviation 1, float32 of this shape."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seeded(seed)))
 
 
 def normal_array(seed: int, *shape: int) -> np.ndarray:
     """As `normal`, for lessons in NumPy: float64."""
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.random.default_rng(seeded(seed)).normal(size=shape)
+
+
+def tenths(seed: int, *shape: int) -> torch.Tensor:
+    """As `normal`, with one digit after the point, for cases that are written out."""
+    return (10 * normal(seed, *shape)).round() / 10
 
 
 def counted(*shape: int) -> torch.Tensor:

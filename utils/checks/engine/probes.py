@@ -1,57 +1,129 @@
 """Ways to look at an answer written in PyTorch: its gradients too, and its weights made known."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from utils.checks.engine.compare import ChangesInput, Seen
 
-def with_slopes(answer: Callable, *tensors: torch.Tensor, **rest: Any) -> Any:
+CHANGED_IN_PLACE = "none: a tensor that the way back needs was changed in place"
+
+
+def with_slopes(
+    answer: Callable, *tensors: torch.Tensor, names: Sequence[str] = (), **rest: Any
+) -> Any:
     """The answer's result and its gradients, so that a broken way back shows.
 
     Args:
         answer: a function of tensors that returns one.
         *tensors: float tensors, all of which get gradients.
+        names: how the task calls them, where they are not the answer's first arguments.
         **rest: other arguments.
 
     Returns:
-        [result, gradients of a sum over it]; the result alone if it is no tensor.
+        `Seen`: the result and the gradient to each tensor; the result alone if it is no tensor.
+
+    Raises:
+        ChangesInput: the answer changed a tensor that it was given.
     """
-    tensors = [x.clone().requires_grad_() for x in tensors]
-    out = answer(*tensors, **rest)
+    leaves = [x.detach().clone().requires_grad_() for x in tensors]
+    given = [leaf.clone() for leaf in leaves]  # no leaves: an in-place step is seen, not refused
+    out = answer(*given, **rest)
+    _unharmed(given, leaves)
     if not isinstance(out, torch.Tensor):
         return out
+    names = names or [f"input {i}" for i in range(1, len(leaves) + 1)]
+    sources = dict(zip(names, leaves, strict=True))
+    return Seen({"result": out.detach()} | _gradients(out, sources))
+
+
+def _unharmed(given: list[Any], before: list[Any]) -> None:
+    for new, old in zip(given, before, strict=True):
+        if isinstance(old, torch.Tensor) and not same(new, old):
+            raise ChangesInput
+
+
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """True if two tensors have the same shape, dtype and numbers (nan equals nan)."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
+def _gradients(out: torch.Tensor, sources: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """The gradient of a sum over a result, to each of its sources; None where none arrives."""
+    found = dict.fromkeys((f"gradient to {name}" for name in sources), None)
     if not out.requires_grad:
-        return [out, "no gradient"]
-    slopes = torch.autograd.grad(out.cos().sum(), tensors, allow_unused=True)
-    return [out.detach(), list(slopes)]
+        return found
+    try:
+        slopes = torch.autograd.grad(
+            out.double().cos().sum(), [*sources.values()], allow_unused=True
+        )
+    except RuntimeError as error:
+        if "inplace" not in str(error):
+            raise
+        return dict.fromkeys(found, CHANGED_IN_PLACE)
+    return dict(zip(found, slopes, strict=True))
 
 
 def in_training(
-    module: nn.Module, *inputs: Any, keep: Callable = lambda out: out
-) -> dict[str, Any] | Any:
-    """What a module returns while it is trained, and what its weights learn from that.
+    module: nn.Module,
+    *inputs: Any,
+    keep: Callable = lambda out, *inputs: out,
+    slopes_of_inputs: bool = True,
+) -> Seen | Any:
+    """What a module returns while it is trained, what is learned from that, and a second call.
 
     Args:
         module: put into training mode.
         *inputs: for its `forward`.
-        keep: applied to the result first (to blank what does not matter).
+        keep: called with each result and its inputs (to blank what does not matter).
+        slopes_of_inputs: False where they drown in rounding.
 
     Returns:
-        {"result", "dtype", "gradients" by parameter}; the result alone if it is no tensor.
+        `Seen`: the result, its dtype, the gradients to float inputs and to parameters, which
+        modules were taken out of training mode, and what comes out when the module is called
+        again: with other inputs, then with the first ones. The result alone if it is no tensor.
+
+    Raises:
+        ChangesInput: the module changed what it was given.
     """
-    out = module.train()(*inputs)
+    module.train()
+    leaves = [x.detach().clone().requires_grad_() if _is_float(x) else x for x in inputs]
+    given = [x.clone() if isinstance(x, torch.Tensor) else x for x in leaves]
+    out = module(*given)
+    _unharmed(given, leaves)
     if not isinstance(out, torch.Tensor):
         return out
-    out = keep(out)
-    found = {"result": out.detach(), "dtype": str(out.dtype), "gradients": "none"}
-    if out.requires_grad:
-        out.double().cos().sum().backward()
-        learned = {name: p.grad for name, p in module.named_parameters()}
-        found["gradients"] = learned
+    kept = keep(out, *inputs)
+    sources = {f"input {i}": x for i, x in enumerate(leaves, start=1) if _is_float(x)}
+    found = Seen({"result": kept.detach(), "dtype": str(out.dtype)})
+    sources = sources if slopes_of_inputs else {}
+    found |= _gradients(kept, sources | dict(module.named_parameters()))
+    found["modules no longer in training mode"] = [
+        name or "the module itself" for name, part in module.named_modules() if not part.training
+    ]
+    with torch.no_grad():
+        for said, again in ("other", [_varied(x) for x in inputs]), ("the first", inputs):
+            later = module(*(x.clone() if isinstance(x, torch.Tensor) else x for x in again))
+            found[f"called again, with {said} inputs"] = (
+                keep(later, *again) if isinstance(later, torch.Tensor) else later
+            )
     return found
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, torch.Tensor) and x.is_floating_point()
+
+
+def _varied(x: Any) -> Any:
+    """Another input of the same kind: the rows in reverse order, float numbers changed besides."""
+    if not isinstance(x, torch.Tensor) or x.ndim == 0:
+        return x
+    return -0.5 * x.flip(0) if x.is_floating_point() else x.flip(0)
 
 
 @torch.no_grad()

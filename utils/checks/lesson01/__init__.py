@@ -1,6 +1,6 @@
 """Lesson 01: attention, by hand. Answers take and return NumPy arrays."""
 
-from utils.checks import hint, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson01.attention import attention
 from utils.checks.lesson01.score_variance import score_variance
@@ -10,6 +10,7 @@ from utils.checks.lesson01.softmax_jacobian import softmax_jacobian
 
 __all__ = [
     "hint",
+    "inputs",
     "preview",
     "progress",
     "scores",

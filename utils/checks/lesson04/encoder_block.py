@@ -189,7 +189,7 @@ def _in_either(name, said, post, pre):
 def _run_block(cls, build, x, mask=None):
     block = made(cls, build, _EncoderBlock)
     masks = () if mask is None else (mask,)
-    return in_training(block, x, *masks, keep=lambda out: blank(out, mask))
+    return in_training(block, x, *masks, keep=lambda out, x, mask=None: blank(out, mask))
 
 
 def _block_case(x, mask=None, **build):

@@ -1,6 +1,6 @@
 """Lesson 17: fusion. Answers take and return PyTorch tensors; the last one takes lists."""
 
-from utils.checks import hint, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson17.cross_attention_fusion import CrossAttentionFusion
 from utils.checks.lesson17.early_fusion import early_fusion
@@ -10,6 +10,7 @@ from utils.checks.lesson17.question_only_accuracy import question_only_accuracy
 
 __all__ = [
     "hint",
+    "inputs",
     "preview",
     "progress",
     "early_fusion",

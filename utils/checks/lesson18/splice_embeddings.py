@@ -60,20 +60,12 @@ def _spliced(answer, input_ids, table, soft_tokens, image_id):
     result = answer(input_ids, table, soft_tokens, image_id)  # on the case's own tensors
     if not isinstance(result, torch.Tensor):
         return result
-    slopes = with_slopes(
+    return with_slopes(
         lambda table, soft_tokens: answer(input_ids, table, soft_tokens, image_id),
         table,
         soft_tokens,
+        names=["table", "soft_tokens"],
     )
-    if not isinstance(slopes, list):
-        return slopes
-    found, given = slopes[1], {"table": table, "soft_tokens": soft_tokens}
-    if isinstance(found, list):  # where a row is nothing but picture, no word need be looked up
-        found = {
-            name: torch.zeros_like(x) if slope is None else slope
-            for (name, x), slope in zip(given.items(), found, strict=True)
-        }
-    return {"result": result, "gradients": found}
 
 
 def _splice_case(input_ids, n_places, d_model, image_id, vocab_size=9, refused=""):
@@ -85,7 +77,8 @@ def _splice_case(input_ids, n_places, d_model, image_id, vocab_size=9, refused="
     label += f"{tuple(soft_tokens.shape)}, image_id={image_id})"
     if refused:
         label += f"\n(ValueError is expected: {refused})"
-    return Case(input_ids, table, soft_tokens, image_id, label=label)
+    raises = ValueError if refused else None
+    return Case(input_ids, table, soft_tokens, image_id, label=label, raises=raises)
 
 
 splice_embeddings = Exercise(

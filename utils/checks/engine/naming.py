@@ -1,0 +1,178 @@
+"""Compare what an answer returned with the oracle, and find the mistake that explains it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from utils.checks.engine import wording
+from utils.checks.engine.compare import (
+    Raised,
+    Seen,
+    as_array,
+    difference,
+    is_tensor,
+    largest_difference,
+    like,
+)
+from utils.checks.engine.outcome import Outcome
+from utils.checks.engine.sandbox import learners_line
+
+if TYPE_CHECKING:
+    from utils.checks.engine.exercise import Exercise
+
+
+def verdict(exercise: "Exercise", results: list[Any]) -> Outcome:
+    """Compare an answer's results with the oracle's, then with each mutant's."""
+    differences = _differences(exercise, results, exercise.expected)
+    wrong = [i for i, said in enumerate(differences) if said]
+    if not wrong:
+        tensors = _tensors_for_arrays(exercise, results)
+        return Outcome("right", message=_right(exercise, results, tensors), stand_in=tensors)
+    if mistake := _explaining_everything(exercise, results, wrong):
+        return Outcome("wrong", mistake.name, mistake.hint)
+    if container := _other_container(exercise, results):
+        return container
+    cases = exercise.cases()
+    smallest_first = sorted(wrong, key=lambda i: size(cases[i]))
+    if all(isinstance(result, Raised) for result in results):
+        return _raised(exercise, results, smallest_first[0])
+    if stale := _stale(exercise, results, wrong):
+        return wording.result_of_before(exercise, *stale)
+    raised = next((i for i in smallest_first if isinstance(results[i], Raised)), None)
+    perhaps = _explaining_a_part(exercise, results, wrong)
+    if raised is not None and not perhaps:
+        return _raised(exercise, results, raised)
+    shown = smallest_first[0]
+    if outcome := wording.beside_the_result(exercise, shown, results[shown], differences):
+        return outcome
+    difference_said = wording.with_names(exercise, differences[shown])
+    evidence = f"{wording.describe(exercise, shown)}\n{difference_said}"
+    if perhaps:
+        mistake, explained = perhaps
+        part = f"{explained} of the {len(wrong)} inputs that come out wrong"
+        if explained == len(wrong):
+            part = "the inputs that come out wrong, though not those that come out right"
+        said = f"*Perhaps* this is it, for it explains {part}: {mistake.hint} The smallest that "
+        said += "differs:"
+        return Outcome("wrong", message=said, evidence=evidence)
+    said = f"The result differs from {exercise.compared_with} ({len(wrong)} of {len(results)} "
+    return Outcome("wrong", message=f"{said}inputs). The smallest that differs:", evidence=evidence)
+
+
+def _right(exercise: "Exercise", results: list[Any], tensors: bool) -> str:
+    largest = largest_difference(results, exercise.expected)
+    found = f"max difference {largest:.0e}" if largest else "identical"
+    said = f"Compared with {exercise.compared_with} on {len(results)} inputs: {found}."
+    if tensors:
+        said += (
+            " It returns a torch tensor, and this lesson goes on in NumPy, with the course's "
+            "own version: `.numpy()` at the end of yours lets it take part."
+        )
+    return said
+
+
+def _tensors_for_arrays(exercise: "Exercise", results: list[Any]) -> bool:
+    pairs = zip(results, exercise.expected, strict=True)
+    return any(is_tensor(r) and isinstance(e, np.ndarray) for r, e in pairs)
+
+
+def _other_container(exercise: "Exercise", results: list[Any]) -> Outcome | None:
+    """The right numbers in a list, or in the other library's kind of array."""
+    plain = [
+        e["result"] if isinstance(e, Seen) and not isinstance(r, Seen) else e
+        for r, e in zip(results, exercise.expected, strict=True)
+    ]
+    inside = [like(got, wanted) for got, wanted in zip(results, plain, strict=True)]
+    if any(_differences(exercise, inside, plain)):
+        return None
+    got = next((r for r, i in zip(results, inside, strict=True) if r is not i), None)
+    if got is None:
+        return None
+    wanted = "np.array(...)"
+    if any(map(is_tensor, plain)):
+        wanted = "torch.tensor(...)` or `torch.stack(...)"
+    elif any(isinstance(e, list) for e in plain):
+        wanted = ".tolist()"
+    return Outcome(
+        "wrong",
+        "another_type",
+        f"The numbers are right, but of type {type(got).__name__}, and the lesson cannot go on "
+        f"with that: return what `{wanted}` makes of them.",
+    )
+
+
+def _raised(exercise: "Exercise", results: list[Any], index: int) -> Outcome:
+    error = results[index].error
+    said = "It stops with an error. The smallest call that shows it, and your line:"
+    if not learners_line(error).startswith("line ") and not isinstance(error, TypeError):
+        said = "It runs, but what it returns cannot be used. The smallest call that shows it:"
+    evidence = f"{wording.describe(exercise, index)}\n{learners_line(error)}"
+    return Outcome("raised", message=said, evidence=evidence)
+
+
+def _explaining_everything(exercise: "Exercise", results: list[Any], wrong: list[int]):
+    """The mistake whose mutant gives the answer's result for *every* input, right or wrong."""
+    if all(isinstance(results[i], Raised) for i in wrong):
+        return None
+    for mistake in exercise.mistakes:
+        if not any(_differences(exercise, results, exercise.mutant_results[mistake.name])):
+            return mistake
+    return None
+
+
+def _explaining_a_part(exercise: "Exercise", results: list[Any], wrong: list[int]):
+    """The mistake that explains most of the wrong inputs, two and half of them at least.
+
+    Returns:
+        The mistake and how many inputs it explains; None if there is none, or two are as good.
+    """
+    explained = {}
+    for mistake in exercise.mistakes:
+        theirs = exercise.mutant_results[mistake.name]
+        agrees = [said is None for said in _differences(exercise, results, theirs)]
+        if 0 in wrong and not agrees[0]:  # on the plain inputs it is something else
+            continue
+        explained[mistake.name] = sum(
+            agrees[i] and not isinstance(results[i], Raised) and _tells(exercise.expected[i])
+            for i in wrong
+        )
+    most = max(explained.values(), default=0)
+    best = [m for m in exercise.mistakes if explained.get(m.name) == most]
+    return (best[0], most) if most >= 2 and 2 * most >= len(wrong) and len(best) == 1 else None
+
+
+def _stale(exercise: "Exercise", results: list[Any], wrong: list[int]) -> tuple[int, int] | None:
+    """(earlier, later): the later input got the earlier one's result, as all wrong ones did."""
+    found = []
+    for i in wrong:
+        if isinstance(results[i], Raised) or not _tells(exercise.expected[i]):
+            return None
+        earlier = [
+            j
+            for j in range(i)
+            if not _differences(exercise, [results[i]], [exercise.expected[j]])[0]
+        ]
+        if not earlier:
+            return None
+        found.append((earlier[0], i))
+    return found[0]
+
+
+def _differences(exercise: "Exercise", got: list[Any], expected: list[Any]) -> list[str | None]:
+    pairs = zip(got, expected, strict=True)
+    return [difference(g, e, exercise.tolerance) for g, e in pairs]
+
+
+def _tells(expected: Any) -> bool:
+    """True if two results cannot well be the same by chance: more than one yes, no or count."""
+    array = as_array(expected)
+    return array is None or array.dtype.kind == "f" or array.size > 2
+
+
+def size(case: Any) -> int:
+    """How many numbers a case hands over (to find the smallest)."""
+    total = 0
+    for value in case.given:
+        array = as_array(value)
+        total += array.size if array is not None else len(str(value))
+    return total
