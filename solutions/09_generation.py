@@ -444,7 +444,7 @@ Greedy takes the best *word* each time. That is not the best *sentence*. Here is
 """
 
 # %%
-from utils.checks.lesson09 import TREE, TREE_WORDS, tree_log_probs
+from utils.checks.lesson09.beam_search import TREE, TREE_WORDS, tree_log_probs
 
 for beginning, branches in TREE.items():
     print(f"the {beginning:<15}", branches)

@@ -21,24 +21,25 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm.auto import tqdm
 
-from utils import plots
+from utils import data, plots
 from utils.checks import lesson17 as checks
 
 # %% [markdown]
 r"""
 ## 1 A task that needs both
 
-A scene has four cells. In each stands a shape in some colour, or nothing. Cells are 12 × 12 pixels, and each thing is moved a little, so that no two pictures are the same.
+A scene has four cells. In each stands a shape in some colour, or nothing. Cells are 12 × 12 pixels, and each thing stands somewhere in its cell, so that hardly ever are two pictures the same.
 """
 
 # %%
-SHAPES = ["circle", "square", "triangle", "ring"]
-RGB = {  # fmt: skip
-    "red": (0.9, 0.2, 0.2),
-    "green": (0.2, 0.7, 0.3),
-    "blue": (0.2, 0.4, 0.9),
-    "yellow": (0.95, 0.8, 0.2),
-}
+SHAPES = {  # the ink of each, (11, 11)
+    "circle": data.icon("circle", 11), "square": data.icon("square", 11),
+    "triangle": data.icon("triangle", 11), "ring": data.icon("circle-outline", 11),
+}  # fmt: skip
+RGB = {
+    "red": (0.9, 0.2, 0.2), "green": (0.2, 0.7, 0.3),
+    "blue": (0.2, 0.4, 0.9), "yellow": (0.95, 0.8, 0.2),
+}  # fmt: skip
 COLOURS = list(RGB)
 CELL = 12
 
@@ -47,42 +48,20 @@ CELL = 12
 def random_scene(lots):
     """Four cells, each None or (shape, colour)."""
     return tuple(
-        None if lots.random() < 0.2 else (lots.choice(SHAPES), lots.choice(COLOURS))
+        None if lots.random() < 0.2 else (lots.choice(list(SHAPES)), lots.choice(COLOURS))
         for _ in range(4)
     )
 
 
-# %%
-def cover(shape, x, y):
-    """How much of each pixel the shape covers, 0 to 1; x and y count from its middle."""
-    inside = {  # negative is inside
-        "circle": np.hypot(x, y) - 4.2,
-        "ring": abs(np.hypot(x, y) - 3.4) - 1.1,
-        "square": np.maximum(abs(x), abs(y)) - 3.7,
-        "triangle": np.maximum(y - 3.5, 0.87 * abs(x) - 0.5 * y - 2.2),
-    }
-    return np.clip(0.5 - inside[shape], 0, 1)
-
-
-# %%
 def draw(scene, lots):
     """A picture (3, 24, 24), 1 is white."""
-    picture = np.ones((24, 24, 3), dtype=np.float32)
-    grid = np.arange(CELL) - (CELL - 1) / 2
-    for i, thing in enumerate(scene):
-        if thing is not None:
-            x, y = grid[None, :] - lots.uniform(-1, 1), grid[:, None] - lots.uniform(-1, 1)
-            ink = cover(thing[0], x, y)[..., None]  # (12, 12, 1)
-            row, column = i // 2 * CELL, i % 2 * CELL
-            picture[row : row + CELL, column : column + CELL] = (
-                1 - ink + ink * np.array(RGB[thing[1]])
-            )
-    return picture.transpose(2, 0, 1)
+    things = [thing and (SHAPES[thing[0]], RGB[thing[1]]) for thing in scene]
+    return data.scene(things, CELL, lots)
 
 
 # %% [markdown]
 r"""
-Four kinds of question. The first two look alike and are not: *is there a square?* needs one look for squares. *Is there a blue square?*, asked only when something is blue **and** something is square, needs to know whether they are the *same thing*. This is called **binding**. (It will turn out to be the hardest kind.)
+Three kinds of question. *Is there a square?* needs one look for squares. *What colour is the ring?* and *what shape is red?* need more: the colour and the shape of the *same thing*. To know what belongs to what is called **binding**.
 """
 
 
@@ -94,14 +73,6 @@ def where(scene, word):
 
 def exists(scene, shape):
     return "yes" if where(scene, shape) else "no"
-
-
-# %%
-def pair(scene, words):
-    """Is there a blue square? None where the question would not be fair."""
-    colour, shape = words.split()
-    if where(scene, colour) and where(scene, shape):
-        return "yes" if (shape, colour) in scene else "no"
 
 
 # %%
@@ -117,12 +88,10 @@ def shape_of(scene, colour):
 
 
 # %%
-PAIRS = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
 KINDS = {  # kind: (question, what may be asked for, answers, who knows)
-    "exists": ("is there a {}", SHAPES, ["yes", "no"], exists),
-    "pair": ("is there a {}", PAIRS, ["yes", "no"], pair),
-    "colour": ("what colour is the {}", SHAPES, COLOURS, colour_of),
-    "shape": ("what shape is {}", COLOURS, SHAPES, shape_of),
+    "exists": ("is there a {}", list(SHAPES), ["yes", "no"], exists),
+    "colour": ("what colour is the {}", list(SHAPES), COLOURS, colour_of),
+    "shape": ("what shape is {}", COLOURS, list(SHAPES), shape_of),
 }
 ANSWERS = ["yes", "no", *COLOURS, *SHAPES]
 
@@ -144,40 +113,31 @@ Why this way round? Had we drawn the scene first and then asked about it, some a
 """
 
 # %%
-WORDS = [
-    "<pad>",
-    "<cls>",
-    *sorted({w for q, words, _, _ in KINDS.values() for x in words for w in q.format(x).split()}),
-]
+QUESTIONS = [("<cls> " + q.format(word)).split() for q, words, _, _ in KINDS.values() for word in words]
+VOCAB = data.vocabulary(QUESTIONS)
 T = 6  # <cls> and at most five words
-
-
-# %%
-def to_ids(question):
-    ids = [WORDS.index(word) for word in ["<cls>", *question.split()]]
-    return ids + [0] * (T - len(ids))
 
 
 # %%
 def make_data(n, seed, ask=careful, without=()):
     """n questions with pictures of scenes that are not in `without`; all kinds equally often."""
-    lots, rows = random.Random(seed), []
+    lots, places, rows = random.Random(seed), np.random.default_rng(seed), []
     while len(rows) < n:
         rows.append(ask(lots, list(KINDS)[len(rows) % len(KINDS)], without))
+    pictures = np.stack([draw(scene, places) for scene, _, _ in rows])
+    questions = [["<cls>", *question.split()] for _, question, _ in rows]
     return {
         "rows": rows,
-        "ids": torch.tensor([to_ids(question) for _, question, _ in rows]),  # (n, T)
-        "pictures": torch.tensor(
-            np.stack([draw(scene, lots) for scene, _, _ in rows])
-        ),  # (n, 3, 24, 24)
+        "ids": data.word_ids(questions, VOCAB, T),  # (n, T)
+        "pictures": torch.tensor(pictures),  # (n, 3, 24, 24)
         "labels": torch.tensor([ANSWERS.index(answer) for _, _, answer in rows]),  # (n,)
     }
 
 
 # %%
-training = make_data(16000, seed=1)
+training = make_data(12000, seed=1)
 seen = {scene for scene, _, _ in training["rows"]}
-test = make_data(2000, seed=2, without=seen)
+test = make_data(1500, seed=2, without=seen)
 print(
     len(training["rows"]),
     "questions for training,",
@@ -186,13 +146,10 @@ print(
 )
 
 # %%
-fig, axes = plots.figure(5, height=2.2)
-for ax, picture, (_, question, answer) in zip(axes, test["pictures"], test["rows"], strict=False):
-    ax.imshow(picture.permute(1, 2, 0))
-    ax.set_title(f"{question}?\n{answer}", fontsize=8)
-    ax.set(xticks=[], yticks=[])
+titles = [f"{question}?\n{answer}" for _, question, answer in test["rows"][:6]]
 plots.show(
-    fig, "Five small pictures of coloured shapes, each with a question and its answer above."
+    plots.gallery(test["pictures"][:6], titles, columns=6),
+    "Six small pictures of coloured shapes, each with a question and its answer above.",
 )
 
 # %% [markdown]
@@ -211,7 +168,7 @@ class Tokens(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.word = nn.Embedding(len(WORDS), D_MODEL)
+        self.word = nn.Embedding(len(VOCAB), D_MODEL)
         nn.init.normal_(self.word.weight, std=0.1)
         self.place = nn.Parameter(0.02 * torch.randn(T, D_MODEL))
         self.patch = nn.Linear(3 * CELL * CELL, D_MODEL)
@@ -477,14 +434,14 @@ def Gated():
 r"""
 ## 7 The chart
 
-All designs get the same pictures, the same number of steps, and three seeds each. Two controls get only one side: a `Reader` that never looks, and an early fusion whose questions are empty. (They get half the steps: there is little to learn, and they have long learned it.)
+All designs get the same pictures, the same number of steps, and two seeds each. Two controls get only one side: a `Reader` that never looks, and an early fusion whose questions are empty. (They get 60 steps, the others 150: there is little to learn, and they have long learned it.)
 
 **Predict** the order, and on which kind of question late fusion will fall behind most.
 """
 
 
 # %%
-def train(build, data, seed, steps=160, batch=128, lr=3e-3):
+def train(build, data, seed, steps=150, batch=128, lr=3e-3):
     """A trained model; warm-up, flat, then down in a straight line over the last half."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
@@ -512,7 +469,7 @@ def answers(model, data):
 
 # %%
 def accuracies(model, data):
-    """Share of right answers for each kind of question, and for all: a list of 5."""
+    """Share of right answers for each kind of question, and for all: a list of 4."""
     right = (answers(model, data) == data["labels"]).float()
     kinds = torch.arange(len(right)) % len(KINDS)
     return [right[kinds == k].mean().item() for k in range(len(KINDS))] + [right.mean().item()]
@@ -521,7 +478,7 @@ def accuracies(model, data):
 # %%
 def without_question(data):
     ids = torch.zeros_like(data["ids"])
-    ids[:, 0] = WORDS.index("<cls>")
+    ids[:, 0] = VOCAB["<cls>"]
     return data | {"ids": ids}
 
 
@@ -537,9 +494,9 @@ DESIGNS = {
 results, models = {}, {}
 for name in tqdm(DESIGNS):
     change = without_question if name == "picture only" else dict
-    steps = 80 if "only" in name else 160
-    models[name] = [train(DESIGNS[name], change(training), seed, steps) for seed in range(3)]
-    results[name] = np.array([accuracies(model, change(test)) for model in models[name]])  # (3, 5)
+    steps = 60 if "only" in name else 150
+    models[name] = [train(DESIGNS[name], change(training), seed, steps) for seed in range(2)]
+    results[name] = np.array([accuracies(model, change(test)) for model in models[name]])  # (2, 4)
 print(f"{'':<18}" + "".join(f"{kind:>9}" for kind in [*KINDS, "all"]))
 for name, shares in results.items():
     print(f"{name:<18}" + "".join(f"{share:>9.0%}" for share in shares.mean(0)))
@@ -547,43 +504,52 @@ for name in ("early", "cross-attention", "gated", "late"):
     print(f"{name:<18}{sum(p.numel() for p in models[name][0].parameters()):,} parameters")
 
 # %%
-fig, axes = plots.figure(5, height=2.8, sharey=True)
-half = 4.303 * np.stack(list(results.values())).std(1, ddof=1) / math.sqrt(3)  # 95% by Student's t
+def interval(share, n):
+    """What to take from and add to a share of n test questions for its 95% interval (Wilson, 1927)."""
+    middle = (share + 1.92 / n) / (1 + 3.84 / n)
+    half = np.sqrt(share * (1 - share) / n + 0.96 / n**2) * 1.96 / (1 + 3.84 / n)
+    return np.stack([share - middle + half, middle + half - share])  # (2, ...)
+
+
+# %%
+fig, axes = plots.figure(4, height=2.8, sharey=True)
+shares = np.stack(list(results.values()))  # (6, 2, 4)
 colours = [plots.GREY if "only" in name else plots.BLUE for name in results]
 for k, (ax, kind) in enumerate(zip(axes, [*KINDS, "all"], strict=True)):
-    means = [shares[:, k].mean() for shares in results.values()]
-    ax.barh(range(6), means, xerr=half[:, k], color=colours, ecolor=plots.ORANGE, height=0.7)
-    for row, shares in enumerate(results.values()):
-        ax.plot(shares[:, k], [row] * 3, "o", color=plots.BLACK, markersize=2.5)
+    means = shares[:, :, k].mean(1)  # (6,)
+    half = interval(means, len(test["rows"]) // (len(KINDS) if kind in KINDS else 1))
+    ax.barh(range(6), means, xerr=half, color=colours, ecolor=plots.ORANGE, height=0.7)
+    ax.plot(shares[:, :, k], range(6), "o", color=plots.BLACK, markersize=2.5)
     if kind in KINDS:
         ax.axvline(1 / len(KINDS[kind][2]), color=plots.RED, linestyle=":", linewidth=1.5)
     ax.set(title=kind, xlim=(0, 1.02), xticks=[0, 1], yticks=range(6), yticklabels=list(results))
 plots.show(
     fig,
-    "Accuracy by kind of question and design, three dots for three seeds: in colour and shape early, cross-attention and gated are far ahead of late fusion; the question alone is at chance, the picture alone below.",
+    "Accuracy by kind of question and design, two dots for two seeds: in colour and shape early, cross-attention and gated are far ahead of late fusion; the question alone is at chance, the picture alone below.",
 )
 
 # %%
 mean = {name: shares.mean(0) for name, shares in results.items()}
 best_alone = max(mean["question only"][-1], mean["picture only"][-1])
 best = max(mean[name][-1] for name in ("early", "cross-attention", "gated"))
-print("the best fusion is at least 20 points above the best single side:", best - best_alone > 0.2)
-lookups = {name: row[2:4].mean() for name, row in mean.items()}  # colour and shape
+print("the best fusion is at least 40 points above the best single side:", best - best_alone > 0.4)
+lookups = {name: row[1:3].mean() for name, row in mean.items()}  # colour and shape
 print(
-    "late fusion is at least 20 points behind where one has to look up:",
-    lookups["early"] - lookups["late"] > 0.2,
+    "late fusion is at least 25 points behind where one has to look up:",
+    lookups["early"] - lookups["late"] > 0.25,
 )
-assert best - best_alone > 0.2 and lookups["early"] - lookups["late"] > 0.2
+assert best - best_alone > 0.4 and lookups["early"] - lookups["late"] > 0.25
+assert mean["late"][0] > 0.65 and mean["gated"][-1] < mean["cross-attention"][-1]
 
 # %% [markdown]
 r"""
-The dotted line is guessing within the kind, the thin bars are 95% intervals over three seeds (wide: three throws are few; look at the dots).
+The dotted line is guessing within the kind. Two kinds of luck are drawn: the orange bars are 95% intervals for the luck of the *test* (500 questions of each kind), the two dots for the luck of the *training* (two throws are few).
 
-Read the columns. The question alone gets as far as guessing within the right kind of answer; that is what our careful questions were made for. The picture alone does not even know the kind. And *colour* and *shape* say **why** the others differ. "What colour is the ring?" is a **lookup**: find the ring, read its colour. Where words can look at patches, that is what attention does by nature, and it is learned almost perfectly. **Late fusion** must squeeze the picture into one vector *before anyone knows what will be asked*: red, blue, ring and square are all in it, but which belongs to which is hard to keep. It does better than guessing (a colour that is in the picture is a better guess than one that is not), and stays far behind.
+Read the columns. The question alone gets as far as guessing within the right kind of answer; that is what our careful questions were made for. The picture alone does not even know the kind. And *colour* and *shape* say **why** the others differ. "What colour is the ring?" is a **lookup**: find the ring, read its colour. Where words can look at patches, that is what attention does by nature, and it is learned almost perfectly. **Late fusion** must squeeze the picture into one vector *before anyone knows what will be asked*: red, blue, ring and square are all in it, but which belongs to which is hard to keep. It does better than guessing (a colour that is in the picture is a better guess than one that is not), and stays far behind. In *exists*, where nothing has to be kept together, it holds its own: well above guessing, and on our run ahead of the gated model.
 
-The two yes-or-no kinds are hardly above guessing yet, in *every* design: 160 steps are not enough for them. It may be that attention always finds *something*, since its weights add up to one, and that saying "there is none" takes more; we have not tested that. What you can test: give early fusion 480 steps.
+We first had a fourth kind, *is there a blue square?*, asked only when something is blue and something is square. At that every design was still near guessing after as many steps, and next to it *exists* too was learned more slowly. So we left it out; put it back, if you have the time, with three times the steps.
 
-Do not read too much into a chart like this. Late fusion has the *most* parameters here and early the fewest. In longer runs of ours late fusion caught up on most kinds, *pair* last, so it is slow rather than incapable; and with half the batch, or a third of the learning rate, early fusion itself ended in the middle of the field. **What such comparisons measure is often how easily something trains, not what it can express.**
+Do not read too much into a chart like this. Late fusion has the *most* parameters here and early the fewest. In longer runs of ours late fusion caught up on most kinds, so it is slow rather than incapable; and with half the batch, or a third of the learning rate, early fusion itself ended in the middle of the field. **What such comparisons measure is often how easily something trains, not what it can express.**
 
 ### Does it look?
 
@@ -701,7 +667,7 @@ def careless(lots, kind, without=()):
         if not things or scene in without:
             continue
         shape, colour = lots.choice(things)
-        word = {"shape": colour, "pair": f"{colour} {shape}"}.get(kind, shape)
+        word = colour if kind == "shape" else shape
         if knows(scene, word) in answers:
             return scene, question.format(word), knows(scene, word)
 
@@ -751,8 +717,8 @@ def blind(data, other):
 
 
 # %%
-loose = make_data(16000, seed=3, ask=careless, without={scene for scene, _, _ in test["rows"]})
-loose_test = make_data(2000, seed=4, ask=careless, without={scene for scene, _, _ in loose["rows"]})
+loose = make_data(12000, seed=3, ask=careless, without={scene for scene, _, _ in test["rows"]})
+loose_test = make_data(1500, seed=4, ask=careless, without={scene for scene, _, _ in loose["rows"]})
 print(f"without the picture, careful questions : {blind(training, test):.0%}")
 print(f"without the picture, careless questions: {blind(loose, loose_test):.0%}")
 
@@ -772,11 +738,11 @@ rows = {
 }
 for label, row in rows.items():
     print(f"{label:<20}" + "".join(f"{share:>9.0%}" for share in row))
-assert on_careless[0] > 0.95 and on_careful[0] < 0.7
+assert on_careless[0] > 0.95 and on_careful[0] < 0.7 and mean["early"][0] > on_careful[0] + 0.2
 
 # %% [markdown]
 r"""
-All of *exists* and *pair* right in one test, a coin toss in the other: for these kinds it had no reason to look, so it never learned to. For *colour* and *shape*, where careless questions give nothing away, it looks as well as any. Compare the last row: our carefully trained model has not come far with *exists* either. But its test **says so**. The careless test says 100%. This happened to the whole field: in the first large set of visual questions, "yes" was so common that blind models did well, and the set had to be balanced by hand (Goyal et al., 2017, §1). Whenever you read that a model understands pictures, ask what it scores without them.
+All of *exists* right in one test, a coin toss in the other: for this kind it had no reason to look, so it never learned to. For *colour* and *shape*, where careless questions give nothing away, it looks. The last row is the same model, trained as long, on careful questions: it can learn to look for a square, if guessing does not pay. And mark which test **says so**: the careless one says 100%. This happened to the whole field: in the first large set of visual questions, "yes" was so common that blind models did well, and the set had to be balanced by hand (Goyal et al., 2017). Whenever you read that a model understands pictures, ask what it scores without them.
 
 ## Summary
 
@@ -791,8 +757,8 @@ All of *exists* and *pair* right in one test, a coin toss in the other: for thes
 ## Further reading
 
 - Alayrac et al., 2022, "Flamingo: a visual language model for few-shot learning": §2.2 and Figure 4, the gated layer.
-- Goyal et al., 2017, "Making the V in VQA matter": §1 and §3, how questions give answers away.
-- Baltrušaitis, Ahuja and Morency, 2019, "Multimodal machine learning: a survey and taxonomy": §6, fusion.
+- Goyal et al., 2017, "Making the V in VQA matter": how questions give answers away, and what balancing them changes.
+- Baltrušaitis, Ahuja and Morency, 2019, "Multimodal machine learning: a survey and taxonomy": the chapter on fusion.
 """
 
 # %% tags=["nbval-ignore-output"]

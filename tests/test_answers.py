@@ -1,9 +1,11 @@
 """Answers as learners write them: right ones in an unusual style, and mistakes nobody listed.
 
-Each module in `answers/` has two lists of (key, answer), `RIGHT` and `WRONG`.
+Each module in `answers/` has two lists of (key, answer), `RIGHT` and `WRONG`. A wrong answer may
+have a third part: the name that its mistake must get, or None where any name would mislead.
 """
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ WRONG = [pair for module in MODULES for pair in module.WRONG]
 def test_every_lesson_has_answers():
     assert [path.stem[-2:] for path in PATHS] == [lesson.number for lesson in lessons()]
     for path, module in zip(PATHS, MODULES, strict=True):
-        assert {key[:2] for key, _ in module.RIGHT + module.WRONG} == {path.stem[-2:]}
+        assert {row[0][:2] for row in module.RIGHT + module.WRONG} == {path.stem[-2:]}
 
 
 @pytest.mark.parametrize(("key", "answer"), RIGHT)
@@ -36,8 +38,12 @@ def test_right_in_an_unusual_style(key, answer):
     assert outcome.status == "right", outcome
 
 
-@pytest.mark.parametrize(("key", "answer"), WRONG)
-def test_wrong_never_passes(key, answer):
+@pytest.mark.parametrize("row", WRONG, ids=lambda row: row[0])
+def test_wrong_never_passes(row):
+    key, answer, *name = row
     outcome = judge(key, answer)
     assert outcome.status in ("wrong", "raised"), outcome
     assert outcome.message
+    assert not name or outcome.mistake == name[0], outcome
+    if outcome.status == "wrong":  # nothing of a probe shows; an error is quoted as it is
+        assert not re.search(r"Seen|Raised\(|NoneType", outcome.message + outcome.evidence), outcome
