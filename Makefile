@@ -1,15 +1,21 @@
 # lab: start the course · test: everything CI checks · build: make the notebooks from solutions/*.py
 # models: fetch and convert the pretrained models · clean: take away what make has made
-# Each target first makes what it needs; a second run is quick.
+# variants: the strict run again on other settings, and every cell twice
+# Each target first makes what it needs; a second run is quick. `make test ONLY=04` tests one lesson.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-NBVAL := -n 2 --dist loadfile --nbval-current-env --nbval-cell-timeout=180
+ONLY ?=
+NBVAL := -n 2 --dist loadfile --nbval-current-env --nbval-cell-timeout=600
 
 SOURCES := $(wildcard solutions/*.py)
 SOLUTIONS := $(SOURCES:.py=.ipynb)
+
+# One lesson, or all of them.
+EDITION = $(if $(ONLY),$(wildcard $(1)/$(ONLY)_*.ipynb),$(1))
+OF_LESSONS := tests/test_lessons.py tests/test_checks.py tests/test_answers.py
 
 .PHONY: lab test variants build models clean
 
@@ -19,16 +25,18 @@ lab: $(VENV)/learner models
 # Two notebooks at once, each on one thread: two threads each on two cores take almost twice as long.
 test: $(VENV)/author models
 	$(BIN)/ruff check .
-	$(PYTEST) tests
+	OMP_NUM_THREADS=1 $(PYTEST) $(if $(ONLY),-k "$(ONLY)" $(OF_LESSONS),-n 2 --dist loadscope tests)
 	OMP_NUM_THREADS=1 COURSE_STRICT=1 $(PYTEST) $(NBVAL) --nbval \
-	  --nbval-sanitize-with tests/nbval_sanitize.cfg solutions
-	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --nbval-lax notebooks
+	  --nbval-sanitize-with tests/nbval_sanitize.cfg $(call EDITION,solutions)
+	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --nbval-lax $(call EDITION,notebooks)
 
-# The strict run once more on one thread and on older processors (not part of test: it takes long).
+# Not part of test, for they take long: the strict run once more on one thread, on two, and on older
+# processors; then every cell of every lesson twice in a row.
 variants: $(VENV)/author models
 	for set in OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2; do \
 	  echo "== $$set"; env $$set COURSE_STRICT=1 $(PYTEST) $(NBVAL) --nbval \
-	    --nbval-sanitize-with tests/nbval_sanitize.cfg solutions || exit 1; done
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(call EDITION,solutions) || exit 1; done
+	OMP_NUM_THREADS=1 COURSE_SLOW=1 $(PYTEST) -n 2 tests/test_run_twice.py $(if $(ONLY),-k "$(ONLY)")
 
 build: $(SOLUTIONS)
 
@@ -39,7 +47,7 @@ solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
 	$(BIN)/python -m utils.models
 	$(BIN)/jupytext --quiet --to ipynb --update --set-kernel python3 $<
 	OMP_NUM_THREADS=1 COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=300 $@
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600 $@
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 	  --extra-keys 'metadata.language_info metadata.jupytext cell.metadata.cell_marker cell.metadata.lines_to_next_cell' $@
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --config solutions/learner_edition.json \

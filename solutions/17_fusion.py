@@ -434,14 +434,14 @@ def Gated():
 r"""
 ## 7 The chart
 
-All designs get the same pictures, the same number of steps, and two seeds each. Two controls get only one side: a `Reader` that never looks, and an early fusion whose questions are empty. (They get 60 steps, the others 150: there is little to learn, and they have long learned it.)
+All designs get the same pictures, the same number of steps, and two seeds each. Two controls get only one side: a `Reader` that never looks, and an early fusion whose questions are empty. (They get 60 steps, the others 140: there is little to learn, and they have long learned it.)
 
 **Predict** the order, and on which kind of question late fusion will fall behind most.
 """
 
 
 # %%
-def train(build, data, seed, steps=150, batch=128, lr=3e-3):
+def train(build, data, seed, steps=140, batch=128, lr=3e-3):
     """A trained model; warm-up, flat, then down in a straight line over the last half."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
@@ -494,7 +494,7 @@ DESIGNS = {
 results, models = {}, {}
 for name in tqdm(DESIGNS):
     change = without_question if name == "picture only" else dict
-    steps = 60 if "only" in name else 150
+    steps = 60 if "only" in name else 140
     models[name] = [train(DESIGNS[name], change(training), seed, steps) for seed in range(2)]
     results[name] = np.array([accuracies(model, change(test)) for model in models[name]])  # (2, 4)
 print(f"{'':<18}" + "".join(f"{kind:>9}" for kind in [*KINDS, "all"]))

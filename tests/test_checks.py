@@ -445,6 +445,20 @@ def test_the_source_of_an_answer_is_kept(home):
     assert "return 2 * x + missing" in json.loads(line)["source"]
 
 
+def test_what_was_done_before_the_lessons_were_renumbered_is_kept(home):
+    store.record("14.patchify", "right", None, "")
+    store.record("15.similarity", "wrong", None, "")
+    store.record("16.similarity", "right", None, "")  # done again under its new number
+    store.record("17.freeze", "right", None, "")
+    assert store.results() == {
+        "15.patchify": "right",
+        "16.similarity": "right",
+        "18.freeze": "right",
+    }
+    assert not store._MOVED.keys() & {e.key for e in CATALOGUE}
+    assert set(store._MOVED.values()) <= {e.key for e in CATALOGUE}
+
+
 def test_a_damaged_progress_file_still_serves(home):
     store.record("01.scores", "right", None, "")
     damage = [b"\xff\xfe\x00", b"3", b"null", b"[]", b"{}", b'"key"', b"", b'{"key": ["a"],']

@@ -167,6 +167,19 @@ def test_outputs_name_no_folder_of_a_machine(stem):
         assert not found, f"{found[0]} in the output of:\n{cell.source}"
 
 
+@every_lesson
+def test_pictures_are_plain_and_have_their_sentence(stem):
+    for cell in code(edition("solutions", stem).cells):
+        for i, output in enumerate(cell.outputs):
+            data = output.get("data", {})
+            assert "application/vnd.jupyter.widget-view+json" not in data, cell.source
+            assert "<img" not in "".join(data.get("text/html", "")), cell.source
+            if "image/png" in data:
+                alt = output.metadata["image/png"]["alt"]
+                assert len(alt.split()) >= 5, alt
+                assert cell.outputs[i + 1].data["text/plain"] == f"Figure: {alt}"
+
+
 # --- links ----------------------------------------------------------------------------------
 
 

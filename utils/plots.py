@@ -17,21 +17,27 @@ SKY, PINK, YELLOW, BLACK, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#000000", "#8
 PALETTE = [BLUE, ORANGE, GREEN, RED, PINK, SKY, BLACK]
 WIDTH = 8.0  # inches: the width of a notebook's output
 
-mpl.rcParams.update(
-    {
-        "axes.prop_cycle": mpl.cycler(color=PALETTE),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 11,
-        "axes.titlelocation": "left",
-        "figure.dpi": 110,
-        "figure.constrained_layout.use": True,
-        "font.size": 10,
-        "image.cmap": "Blues",
-        "legend.frameon": False,
-        "lines.linewidth": 2,
-    }
-)
+SETTINGS = {
+    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "image.cmap": "Blues",
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+}
+# There for a screen reader, out of sight where styles count.
+HIDDEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
+
+
+def use_course_style() -> None:
+    """Matplotlib's defaults, then the course's: whatever style the reader has (dark ones too)."""
+    mpl.rcdefaults()
+    mpl.rcParams.update(SETTINGS)
 
 
 def figure(
@@ -47,29 +53,16 @@ def figure(
     Returns:
         The figure, and its axes (one, or an array of them).
     """
+    use_course_style()
     return plt.subplots(rows, columns, figsize=(WIDTH, height), **kwargs)
-
-
-class _Picture:
-    """A finished figure as an image that a screen reader can read out."""
-
-    def __init__(self, png: bytes, alt: str) -> None:
-        self.png, self.alt = png, alt
-
-    def __repr__(self) -> str:
-        return f"Figure: {self.alt}"
-
-    def _repr_html_(self) -> str:
-        data = base64.b64encode(self.png).decode()
-        # JupyterLab gives a plain PNG output no alt text, so the image is an HTML element.
-        return (
-            f'<img alt="{escape(self.alt)}" style="max-width:100%;background:white" '
-            f'src="data:image/png;base64,{data}">'
-        )
 
 
 def show(fig: plt.Figure, alt: str) -> None:
     """Show a figure and close it.
+
+    The picture is a plain PNG, which every viewer shows and PDF export keeps. Its sentence goes
+    with it for the viewers that read it there (VS Code, web books), and follows once more as text
+    that is hidden where styles count: JupyterLab gives a PNG output no alt text.
 
     Args:
         fig: the figure.
@@ -77,10 +70,15 @@ def show(fig: plt.Figure, alt: str) -> None:
     """
     from IPython.display import display
 
+    use_course_style()
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
     plt.close(fig)
-    display(_Picture(buffer.getvalue(), alt))
+    png = base64.b64encode(buffer.getvalue()).decode()
+    display({"image/png": png, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+    sentence = f"Figure: {alt}"
+    hidden = f'<p class="figure-sentence" style="{HIDDEN}">{escape(sentence)}</p>'
+    display({"text/html": hidden, "text/plain": sentence}, raw=True)
 
 
 def blocks(
