@@ -31,7 +31,8 @@ from pathlib import Path
 
 import platformdirs
 from filelock import BaseFileLock, FileLock, Timeout
-from tqdm.auto import tqdm
+
+from utils import progress
 
 FORMAT = 1  # raise it when what `unpack` writes changes: older caches are then made anew
 MANIFEST = "manifest.json"
@@ -210,7 +211,7 @@ def _download(source: Source, work: Path, fault: str) -> Path:
     environment = {**os.environ, **own, "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8"}
     with (
         log.open("wb") as output,
-        tqdm(total=source.size, desc=source.name, unit="B", unit_scale=True, leave=False) as bar,
+        progress.bar(said=source.name, total=source.size, unit="B", unit_scale=True) as bar,
         subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         ) as pip,
