@@ -1,6 +1,6 @@
-# lab: start the course · test: everything CI checks · build: make the notebooks from solutions/*.py
-# models: fetch and convert the pretrained models · clean: take away what make has made
-# variants: the strict run again on other settings, and every cell twice
+# lab: start the course · update: the newest version, your notebooks kept · models: fetch the models
+# test: everything CI checks · build: make the notebooks from solutions/*.py
+# variants: the strict run again on other settings, every cell twice · clean: take away what make made
 # Each target first makes what it needs; a second run is quick. `make test ONLY=04` tests one lesson.
 
 PYTHON ?= python3
@@ -17,10 +17,13 @@ SOLUTIONS := $(SOURCES:.py=.ipynb)
 EDITION = $(if $(ONLY),$(wildcard $(1)/$(ONLY)_*.ipynb),$(1))
 OF_LESSONS := tests/test_lessons.py tests/test_checks.py tests/test_answers.py
 
-.PHONY: lab test variants build models clean
+.PHONY: lab update test variants build models clean
 
 lab: $(VENV)/learner models
-	$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/00_start_here.ipynb
+	$(BIN)/python -m jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb
+
+update:
+	$(PYTHON) -m utils.update
 
 # Two notebooks at once, each on one thread: two threads each on two cores take almost twice as long.
 test: $(VENV)/author models
@@ -56,15 +59,27 @@ solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
 models: $(VENV)/learner
 	$(BIN)/python -m utils.models
 
-$(VENV)/learner: requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -r requirements.txt
-	$(BIN)/pip install --no-deps -e .
+$(VENV)/learner: requirements.txt pyproject.toml $(VENV)/made
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps -e .
 	touch $@
 
 $(VENV)/author: requirements-author.txt $(VENV)/learner
-	$(BIN)/pip install -r requirements-author.txt
+	$(BIN)/python -m pip install -r requirements-author.txt
 	touch $@
+
+# The version is asked first (pip would answer with pages about numpy), and what was left half-made is
+# made afresh. An environment knows its own place: in a folder that was renamed or moved it is made anew.
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo; \
+	  echo "The course needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Install one of them and name it, for instance: make lab PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@echo "$(abspath $(VENV))" > $@
+
+ifneq ($(shell cat $(VENV)/made 2>/dev/null),$(abspath $(VENV)))
+.PHONY: $(VENV)/made
+endif
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

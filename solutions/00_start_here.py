@@ -28,8 +28,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import utils
+
+requirements = Path(utils.__file__).parents[1] / "requirements.txt"
 print("Python is", "ok" if (3, 11) <= sys.version_info < (3, 14) else "not 3.11, 3.12 or 3.13")
-for line in Path("../requirements.txt").read_text().splitlines():
+for line in requirements.read_text().splitlines():
     if "==" in line:
         name, wanted = line.split("==")
         try:

@@ -364,6 +364,13 @@ def test_names_do_not_depend_on_the_order_of_a_set(seed):
     assert run.stdout.strip() == "all named", run.stderr[-2000:]
 
 
+def test_an_async_answer_leaves_no_warning_behind():
+    code = "from utils import checks\nasync def scores(q, k): return q\n"
+    code += "print(checks.judge('1.1', scores).mistake)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stdout.strip(), run.stderr) == ("async_function", "")
+
+
 def test_settings_are_put_back():
     torch.set_default_dtype(torch.float64)
     try:
@@ -518,6 +525,21 @@ def test_a_coincidence_names_no_mistake():
 def test_stress_and_code_in_a_panel():
     shown = panel.Panel("wrong", "t", "Each *row* of `a * b` must; 2 * 3 * 4.")
     assert "<em>row</em> of <code>a * b</code> must; 2 * 3 * 4." in shown._repr_html_()
+
+
+def test_a_console_without_our_signs_is_no_error():
+    code = "from utils import checks\nprint(checks.progress())\nchecks.hint('1.2')\n"
+    code += "checks.preview('1.1', lambda q, k: q @ q.T)"
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert run.returncode == 0, run.stderr.decode("cp1252")
+    said = run.stdout.decode("cp1252")
+    assert "+ right   ~ tried   - not yet" in said and "x 1.1 scores: not right yet" in said
+
+
+def test_preview_does_not_speak_of_a_stand_in(capsys):
+    checks.preview("1.1", lambda q, k: q @ q.T)
+    assert "course's own version" not in capsys.readouterr().out
 
 
 def test_a_hint_for_no_exercise_is_a_sentence(capsys):

@@ -11,7 +11,7 @@ from utils.checks import store
 from utils.checks.engine.exercise import CheckFailed, Exercise, Lesson
 from utils.checks.engine.outcome import Outcome
 from utils.checks.engine.wording import outcome_panel
-from utils.checks.panel import Panel, show
+from utils.checks.panel import Panel, printable, show
 
 __all__ = [
     "CheckFailed",
@@ -125,7 +125,7 @@ class Progress:
             symbols = "".join(symbol for _, symbol in marks)
             done = f"{symbols.count('✓')}/{len(marks)}"
             lines.append(f"{lesson.number}  {lesson.title:<36} {symbols:<10} {done}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
         rows = []

@@ -2,6 +2,7 @@
 
 import html
 import re
+import sys
 from dataclasses import dataclass
 
 _TONES = {  # symbol, colour of the edge (seen on light and dark, and by colour-blind readers)
@@ -32,7 +33,7 @@ class Panel:
         lines += [f"  {line}" for line in self.message.splitlines()]
         lines += [f"    {line}" for line in self.evidence.splitlines()]
         lines += [f"  {line}" for line in self.note.splitlines()]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _repr_html_(self) -> str:
         symbol, colour = _TONES[self.tone]
@@ -58,6 +59,17 @@ def _code(text: str) -> str:
     parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
     parts[::2] = [re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", part) for part in parts[::2]]
     return "".join(parts)
+
+
+def printable(text: str) -> str:
+    """Text with plain signs where what is printed to has no others (a Windows console, a file)."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(str.maketrans({"✓": "+", "✗": "x", "○": "-", "◐": "~"}))
+        return text.encode(encoding, "replace").decode(encoding)
+    return text
 
 
 def show(thing: object) -> None:
