@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-LESSON = "01_attention.ipynb"
+LESSON = "notebooks/01_attention.ipynb"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -157,7 +157,7 @@ def server(tmp_path_factory):
         port = free.getsockname()[1]
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     options += ["--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    options += ["--LabApp.expose_app_in_browser=True", f"--notebook-dir={base / 'notebooks'}"]
+    options += ["--LabApp.expose_app_in_browser=True", f"--notebook-dir={base}"]
     address = f"http://127.0.0.1:{port}"
     with (base / "log").open("w") as log:
         lab = subprocess.Popen(
@@ -236,13 +236,16 @@ def test_panels_and_figures_can_be_read(notebook, theme):
     contrasts = {n: p.evaluate(CONTRASTS) for n, p in {**panels, "progress": progress}.items()}
     assert all(contrasts.values())
     low = {n: [c for c in found if c[1] < 4.5] for n, found in contrasts.items()}
-    figures = page.locator(".jp-RenderedHTMLCommon img")
+    figures = page.locator(".jp-RenderedImage img")
+    sentences = page.locator(".jp-RenderedHTMLCommon .figure-sentence")
     keep({**panels, "progress": progress, "figure": figures.nth(1)}, theme)
     assert not any(low.values()), low
     assert figures.count() >= 5
-    alts = figures.evaluate_all("all => all.map(image => image.alt)")
-    assert all(len(alt.split()) >= 5 for alt in alts), alts  # JupyterLab fills in "Image" for none
-    assert page.locator(".jp-OutputArea-output canvas, .jp-RenderedImage").count() == 0
+    assert figures.count() == sentences.count() == page.locator(".jp-RenderedImage").count()
+    for sentence in sentences.all():  # heard by a screen reader, not seen
+        assert sentence.inner_text().startswith("Figure: ")
+        box = sentence.bounding_box()
+        assert box["width"] <= 1 and box["height"] <= 1
 
 
 def keep(elements, theme):
