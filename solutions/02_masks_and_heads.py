@@ -8,7 +8,7 @@ Both are a few lines. They are also where home-made Transformers break without a
 
 This lesson and all that follow use PyTorch. What you write is `nn.MultiheadAttention`, and you will prove it, with its own weights.
 
-**Needs:** the four lines of attention (lesson 1), PyTorch tensors and `nn.Module`. **Takes:** about 80 minutes. **Exercises:** 2.1 to 2.6; 2.7 is a stretch.
+**Needs:** the four lines of attention (lesson 1), PyTorch tensors and `nn.Module`. **Takes:** about 60 minutes. **Exercises:** 2.1 to 2.6; 2.7 is a stretch.
 """
 
 # %%
@@ -27,7 +27,7 @@ torch.set_printoptions(precision=3, sci_mode=False)
 r"""
 ## 1 Why hide anything?
 
-A language model learns by guessing the next word. Give it "we sat by the river bank", and it can practise five guesses at once: *sat* from *we*; *by* from *we sat*; and so on up to *bank*. One pass through the model, five lessons learned: this thrift is a large part of why Transformers could be made so big.
+A language model learns by guessing the next word. Give it "we sat by the river bank", and it can practise on five places in parallel: *sat* from *we*; *by* from *we sat*; and so on up to *bank*. They are not five guesses one after the other. In training the whole text is known, so each place is handed the *true* words before it, whatever was guessed there, and one pass through the model computes all five. A recurrent network has to walk through the text word by word; that attention need not was a chief reason for the Transformer (Vaswani et al., 2017, §1 and §4).
 
 But it only works if the word at each place knows nothing of the words after it. If *the* may look at *river*, the guess "what comes after *the*?" is no guess.
 
@@ -54,7 +54,7 @@ Right, and slow: one small product for each word, where lesson 1 needed one larg
 
 In this course a mask is **True where attention is allowed**. Remember that sentence; section 4 shows that not everybody agrees.
 
-### Exercise 2.1 · `causal_mask` ★ · 4 minutes
+### Exercise 2.1 · `causal_mask` ★ · 3 minutes
 
 Write the mask that lets every word see itself and what came before.
 
@@ -111,7 +111,7 @@ r"""
 
 The second thing to hide is duller and causes more bugs. Sentences have different lengths, a tensor has not, so short sentences are filled up with a **padding** token. Nobody must look at it.
 
-### Exercise 2.2 · `padding_mask` ★ · 4 minutes
+### Exercise 2.2 · `padding_mask` ★ · 3 minutes
 
 - `ids`: `(B, T)`, numbers of tokens; `pad_id`: the number that stands for padding
 - returns `(B, 1, 1, T)`, dtype `torch.bool`: True where there is a real token
@@ -181,7 +181,7 @@ $0/0$: not a number. And NaN spreads: whatever it is multiplied with or added to
 
 Much code writes $-10^9$ in place of $-\infty$. It gives no NaN. But a query that may look at nothing then looks at *everything*, in equal shares. The better answer for a query that may look at nothing is: nothing, a row of zeros. PyTorch's own `F.scaled_dot_product_attention` does so too.
 
-### Exercise 2.3 · `masked_attention` ★★ · 12 minutes
+### Exercise 2.3 · `masked_attention` ★★ · 9 minutes
 
 Scaled dot-product attention with a mask, for any number of leading axes.
 
@@ -298,7 +298,7 @@ print("what we want:      ", numbers[0, :, :2].tolist())
 r"""
 `view` alone reads on in memory order: "head 0" consists of word 0, cut into three, and the beginning of word 1. Words and heads are stirred into one another. A model with this bug trains, and is bad.
 
-### Exercise 2.4 · `split_heads` ★★ · 7 minutes
+### Exercise 2.4 · `split_heads` ★★ · 5 minutes
 
 - `x`: `(B, T, d_model)`; `n_heads`: how many heads, a divisor of `d_model`
 - returns `(B, n_heads, T, d_head)`: head `h` holds the components from `h * d_head` up to `(h + 1) * d_head` of every word
@@ -322,7 +322,7 @@ split_heads = checks.split_heads(split_heads)
 
 # %% [markdown]
 r"""
-### Exercise 2.5 · `merge_heads` ★ · 5 minutes
+### Exercise 2.5 · `merge_heads` ★ · 4 minutes
 
 The way back: lay the heads' results next to one another again.
 
@@ -356,7 +356,7 @@ $$\operatorname{MultiHead}(x) = \operatorname{merge}\bigl(\operatorname{attentio
 
 with $q = xW_Q$, $k = xW_K$, $v = xW_V$, each split into heads. (In code each of these is an `nn.Linear`, which also adds a bias, and keeps its matrix transposed: `w_q(x)` is `x @ w_q.weight.T + w_q.bias`.) The last matrix, $W_O$, is new: without it head 3 could only ever write into its own third of the output. $W_O$ lets every head write anywhere.
 
-### Exercise 2.6 · `MultiHeadAttention` ★★★ · 15 minutes
+### Exercise 2.6 · `MultiHeadAttention` ★★★ · 11 minutes
 
 The constructor is given: four `nn.Linear`. Write `forward`, with your `split_heads`, `masked_attention` and `merge_heads`.
 
@@ -463,9 +463,10 @@ mini_words, mini = attention_of("all-MiniLM-L6-v2")
 print(tuple(smol.shape), tuple(mini.shape))
 for name, weights in (("SmolLM2", smol), ("MiniLM", mini)):
     future, first = weights.triu(1).sum() / weights.sum(), weights[..., 0].mean()
-    print(
-        f"{name}: {future:.0%} of all attention goes to the future, {first:.0%} to the first token"
-    )
+    equal = (weights[0, 0] > 0).float()  # (T, T): if all that may be seen got the same ...
+    equal = (equal / equal.sum(-1, keepdim=True))[:, 0].mean()  # ... the first would get this
+    print(f"{name}: {future:.0%} of all attention goes to the future,", end=" ")
+    print(f"{first:.0%} to the first token (in equal shares {equal:.0%})")
 
 
 # %%
@@ -652,7 +653,7 @@ The honest model writes something with the rhythm of English. The leaky one begi
 
 **A loss that is too good is a bug until it is proved otherwise.** This one was glaring. A leak in one head out of many, or through one position out of a thousand, lowers the loss only a little, looks like a good idea that worked, and gets published. So do not wait for the loss: test for leaks directly.
 
-### Exercise 2.7 · `leaks_future` ★★★ · 15 minutes · stretch
+### Exercise 2.7 · `leaks_future` ★★★ · 11 minutes · stretch
 
 Find out whether a layer lets anything flow from later words to earlier outputs. You can only call it. Change a later input, and watch the outputs before it.
 

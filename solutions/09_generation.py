@@ -6,7 +6,7 @@ A language model does one thing: given some tokens, it says how likely each poss
 
 In this lesson you take apart the most copied example on the web, write the ways of picking yourself, prove each equal to the library's, and put the example together again as it should be. The model is real, and runs on your machine.
 
-**Needs:** PyTorch tensors, and what softmax does (lesson 1). **Takes:** about 100 minutes, 70 without the stretch. **Exercises:** 9.1 to 9.5 and 9.7; 9.6 is a stretch.
+**Needs:** PyTorch tensors, and what softmax does (lesson 1). **Takes:** about 105 minutes, 75 without the stretch. **Exercises:** 9.1 to 9.6 and 9.8; 9.7 is a stretch.
 """
 
 # %%
@@ -236,7 +236,7 @@ assert (rounds.mean(1).diff() > 0).all()
 r"""
 A loop, and one that tightens: with each round the model is, on average, *more* sure of the same eight tokens (a single word may waver). The text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, Figure 4) found the same in a larger model, and §4.2 gives a reason: people do not write the likeliest word every time. Who did would say nothing new.
 
-So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw. All of them change logits into logits, so that they can be combined, and each is one argument of `generate`.
+So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw, and the draw itself. All four change logits into logits, so that they can be combined, and each is one argument of `generate`.
 """
 
 # %% [markdown]
@@ -355,7 +355,61 @@ for text in ("The capital of France is", "My favourite food is"):
 r"""
 Top-k takes 50 in both places: after *France* 40 of them share a few hundredths of the probability, and after *food* it cuts off a third of it. Top-p adapts. And see what temperature 1.5 does: it lifts the whole tail of unlikely tokens, so that the nucleus of 0.9 swells to thousands. Heat and top-p work against each other.
 
-Time to listen. The same beginning, the same random seed, five temperatures.
+The distribution has its shape. What is left is the draw.
+
+### Exercise 9.5 · `sample` ★ · 5 minutes
+
+Draw one token for each row, each token with the probability that the softmax of its row gives it.
+
+- `logits`: `(B, vocab_size)`; some may be `-inf`: such a token is never drawn
+- returns tokens, `(B,)`, whole numbers (int64)
+
+By hand: `[[-inf, 0, -inf], [3, -inf, -inf]]` gives `[1, 0]`, every time. `[[0, 0, -inf]]` gives `[0]` or `[1]`, each half of the time.
+
+Every row is a draw of its own, and so is every call. Do not set a seed inside: whoever wants to repeat a draw sets it once, outside. (The check draws thousands of times and counts.)
+"""
+
+
+# %% tags=["answer"]
+def sample(logits):
+    """One token for each row, drawn from its softmax: (B, vocab_size) -> (B,)."""
+    ### BEGIN SOLUTION
+    probs = logits.softmax(-1)
+    return torch.multinomial(probs, num_samples=1)[:, 0]  # (B,)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+sample = checks.sample(sample)
+
+# %% [markdown]
+r"""
+Now you have all the parts. Here is your loop of section 3 once more. Where it took the likeliest token, it shapes the logits and draws.
+"""
+
+
+# %% tags=["nbval-ignore-output"]
+@torch.no_grad()
+def write_on(text, n_tokens, shape):
+    """The text and n_tokens more, each drawn from the model's logits as `shape` changes them."""
+    ids = tokenizer(text, return_tensors="pt")["input_ids"]  # (1, T)
+    for _ in range(n_tokens):
+        logits = shape(model(ids).logits[:, -1])  # (1, vocab_size)
+        ids = torch.cat([ids, sample(logits)[:, None]], dim=1)  # (1, T + 1)
+    return tokenizer.decode(ids[0])
+
+
+torch.manual_seed(0)
+for _ in range(2):
+    print(
+        write_on("The old man opened the", 10, lambda logits: top_p(temperature(logits, 0.8), 0.9))
+    )
+
+# %% [markdown]
+r"""
+Two draws, two texts. Run the cell again, and the seed brings the same two back.
+
+That is what `generate(do_sample=True)` does, with the same options by name. From here on we use it, because it is faster. Time to listen: the same beginning, the same random seed, five temperatures.
 
 **Predict:** at which temperature will it stop making sense, and at which will it bore you?
 """
@@ -385,7 +439,7 @@ r"""
 
 Another way out of the loop: make tokens that have been seen less likely. Keskar et al. (2019, §4.1) divide the logit of each seen token by a penalty above 1. But a *negative* logit divided comes nearer to 0, and so becomes likelier; libraries multiply there.
 
-### Exercise 9.5 · `repetition_penalty` ★★ · 10 minutes
+### Exercise 9.6 · `repetition_penalty` ★★ · 10 minutes
 
 - `logits`: `(B, vocab_size)`; `tokens`: `(B, T)`, the tokens so far; `penalty`: above 1
 - returns logits, `(B, vocab_size)`: in each row, every token that occurs in that row of `tokens` has its logit divided by the penalty if positive, multiplied if negative; once, however often it occurs
@@ -434,6 +488,12 @@ for text in texts:
 # %% [markdown]
 r"""
 It mends the talk and breaks the counting and the code: the next even number needs a space, a 1 and a 2, which have all been "seen". A penalty cannot know which repetitions are meant. Use it for prose, in small doses, and never for code or numbers.
+
+It has relatives, which you will meet in other people's settings:
+
+- a **presence penalty** subtracts a constant from the logit of every token that has been written, a **frequency penalty** subtracts it once for each time (options of many chat services; `generate` has neither);
+- **no-repeat n-grams** forbid every token that would complete a run of n tokens for a second time: `no_repeat_ngram_size=n`;
+- **`num_return_sequences`** punishes nothing and gives a choice: so many texts for one prompt, drawn, or the best so many beams.
 """
 
 # %% [markdown]
@@ -473,7 +533,7 @@ r"""
 
 It takes *sat* (0.5), then *down* (0.4), then the full stop: 0.12, the fourth in the table. It could not know that the road through *slept* is better further on. The best sentence, *slept .*, has twice that probability.
 
-And is *slept .* really the best? Each further word can only make a product smaller, so the shortest sentences have an advantage that has nothing to do with quality. The last column takes the mean log-probability *per token*: there *slept all day .* wins. That is called length normalisation, and it is a choice, not a theorem (Wu et al., 2016, §7).
+And is *slept .* really the best? Each further word can only make a product smaller, so the shortest sentences have an advantage that has nothing to do with quality. The last column takes the mean log-probability *per token*: there *slept all day .* wins. That is called length normalisation, and it is a choice, not a theorem. Wu et al. (2016, §7) divide by $(5 + |Y|)^\alpha / (5 + 1)^\alpha$, with $|Y|$ the length of the sentence; Hugging Face's beam search divides by $|Y|^\alpha$, and calls the exponent `length_penalty`. So do we.
 
 **Beam search** keeps not one but the `n_beams` best beginnings, and extends all of them at each step:
 
@@ -484,7 +544,7 @@ And is *slept .* really the best? Each further word can only make a product smal
 
 Why `2 * n_beams`? Each beam has only one continuation that ends, so of `2 * n_beams` candidates at least `n_beams` are left to run on. At the end the finished one with the best score wins; nothing stops before `max_new_tokens` steps or the last beam.
 
-### Exercise 9.6 · `beam_search` ★★★ · 30 minutes · stretch
+### Exercise 9.7 · `beam_search` ★★★ · 30 minutes · stretch
 
 - `next_log_probs(tokens)`: a list of tokens -> `(vocab_size,)` log-probabilities of the next one
 - `prompt`: a list of tokens; `n_beams`, `max_new_tokens`, `eos_id` as above
@@ -550,7 +610,7 @@ for n_beams in (1, 4):
 
 # %% [markdown]
 r"""
-Likelier by a factor of more than ten, and "he was gone. He was gone. He was". One example, chosen for you; other beginnings give beams that read no worse than greedy. Holtzman et al. (2020) measured it on many: likelier is not better. Search pays where the text is nearly determined by the input, as in translation (lesson 5); for open-ended writing, sample.
+Likelier by a factor of more than ten, and "he was gone. He was gone. He was". One example, chosen for you; other beginnings give beams that read no worse than greedy. Holtzman et al. (2020) measured it on many: likelier is not better. Beam search has its place where the text is nearly determined by the input, as in translation, and even there it mends only what a search has missed, not what the model believes wrongly: in lesson 5 that is rarely all that is wrong. For open-ended writing, sample.
 """
 
 # %% [markdown]
@@ -595,7 +655,7 @@ for side in ("right", "left"):
 r"""
 Padded on the right, the last position of the short row is a padding token, and the model continues *that*. On the left, the prompt stands last, where the next token is read off, and the attention mask hides the padding before it. The rule for generating: **pad on the left, and pass the mask.** (Transformers prints a warning if you generate from prompts that are padded on the right.)
 
-### Exercise 9.7 · `complete` ★★ · 10 minutes
+### Exercise 9.8 · `complete` ★★ · 10 minutes
 
 Continue several prompts in one batch, and return only what is new. Three calls: the tokenizer, `model.generate`, and `tokenizer.batch_decode`.
 
@@ -690,7 +750,7 @@ r"""
 
 1. A language model gives a probability for every next token; writing is picking, appending, and asking again.
 2. Greedy picks the likeliest token and may fall into a loop that tightens; beam search often finds likelier texts, which are not better ones.
-3. Temperature sharpens or flattens; top-k keeps a number of tokens, top-p a share of the probability; a repetition penalty also punishes the repetitions that are meant.
+3. Temperature sharpens or flattens; top-k keeps a number of tokens, top-p a share of the probability; then a token is drawn. A repetition penalty also punishes the repetitions that are meant.
 4. Sum log-probabilities, and say how you normalise for length: without it the shortest wins.
 5. In batches: pad on the left, pass the mask, `max_new_tokens`, decode only what is new; to a chat model talk through its template.
 

@@ -15,7 +15,6 @@ import io
 import math
 import sys
 import tokenize
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from tqdm.auto import tqdm
 from transformers import ViTConfig, ViTModel
 from transformers.audio_utils import mel_filter_bank, spectrogram
 
-from utils import plots
+from utils import data, plots
 from utils.checks import lesson15 as checks
 
 torch.set_printoptions(precision=2, sci_mode=False)
@@ -231,7 +230,7 @@ def report(name, right, chance):
 patches = patchify(images, 2)
 torch.manual_seed(0)
 vit = SequenceClassifier(4, 16, 10, dropout=0.1)
-train(vit, patches[training], labels[training], steps=500, batch=64)
+train(vit, patches[training], labels[training], steps=350, batch=64)
 accuracy = report("digits", predict(vit, patches[test]) == labels[test], 1 / 10)
 assert accuracy > 0.94
 
@@ -244,7 +243,7 @@ Ten seconds, and some 97 of 100 digits are right. Now take the positions away: t
 torch.manual_seed(0)
 bag = SequenceClassifier(4, 16, 10, dropout=0.1)
 bag.position.requires_grad_(False).zero_()
-train(bag, patches[training], labels[training], steps=500, batch=64)
+train(bag, patches[training], labels[training], steps=350, batch=64)
 without = report("digits, no positions", predict(bag, patches[test]) == labels[test], 1 / 10)
 assert without < accuracy - 0.1
 
@@ -471,7 +470,7 @@ def sound_tokens(waves):
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
 ear = SequenceClassifier(80, 30, len(SOUNDS))
-train(ear, sound_tokens(waves), kinds, steps=450)
+train(ear, sound_tokens(waves), kinds, steps=350)
 heard = predict(ear, sound_tokens(test_waves))
 accuracy = report("sounds", heard == test_kinds, 1 / 7)
 assert accuracy > 0.9
@@ -485,7 +484,7 @@ And without positions? A rising tone and a falling tone are made of the same sli
 torch.manual_seed(0)
 deaf = SequenceClassifier(80, 30, len(SOUNDS))
 deaf.position.requires_grad_(False).zero_()
-train(deaf, sound_tokens(waves), kinds, steps=450)
+train(deaf, sound_tokens(waves), kinds, steps=350)
 heard = predict(deaf, sound_tokens(test_waves))
 without = report("sounds, no positions", heard == test_kinds, 1 / 7)
 for i, kind in enumerate(SOUNDS):
@@ -652,8 +651,9 @@ def source_files(library, n=50):
 def functions_in(path):
     """Source of each function of 5 to 40 lines, its name, decorators and documentation removed."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        has_fstring = any(isinstance(n, ast.JoinedStr) for n in ast.walk(node))
-        if isinstance(node, ast.FunctionDef) and not has_fstring:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        if not any(isinstance(inside, ast.JoinedStr) for inside in ast.walk(node)):  # no f-string
             node.name, node.decorator_list = "f", []
             if ast.get_docstring(node):
                 node.body = node.body[1:] or [ast.Pass()]
@@ -677,16 +677,8 @@ print(" ".join(functions[0][:40]))
 
 
 # %%
-def to_ids(functions, T=64, vocab_size=1500):
-    """Token numbers (B, T): 0 is padding, 1 unknown, then the commonest tokens of training."""
-    training = [tokens for tokens, kept in zip(functions, is_test, strict=True) if not kept]
-    counts = Counter(token for tokens in training for token in tokens)
-    vocab = {token: i + 2 for i, (token, _) in enumerate(counts.most_common(vocab_size - 2))}
-    rows = [[vocab.get(token, 1) for token in tokens[:T]] for tokens in functions]
-    return torch.tensor([row + [0] * (T - len(row)) for row in rows])
-
-
-ids = to_ids(functions)
+vocab = data.vocabulary((f for f, (_, kept) in rows.items() if not kept), size=1500)
+ids = data.word_ids(functions, vocab, 64)  # (B, 64); 0 is padding, 1 an unknown token
 share = library[is_test].bincount().max().item() / is_test.sum().item()  # the commonest library
 
 # %% [markdown]

@@ -11,7 +11,6 @@ You build all four, on one task that neither words nor picture can solve alone, 
 
 # %%
 import copy
-import math
 import random
 from collections import Counter
 

@@ -127,7 +127,6 @@ def draw(combination, lots):
     return data.scene(things, 20, lots)
 
 
-# %%
 def draw_all(combinations, lots):
     return torch.tensor(np.stack([draw(c, lots) for c in combinations]))  # (B, 3, 40, 40)
 
@@ -189,7 +188,7 @@ print("features", tuple(features.shape))
 r"""
 ## 4 From the eye to the words
 
-The encoder's vectors have 128 numbers, and nothing to do with words. The **projector** takes them to the 576 numbers of a word embedding. The first LLaVA had one linear layer for that; LLaVA 1.5 (Liu et al., 2024, §3) has two with a GELU between them, and that is what you write.
+The encoder's vectors have 128 numbers, and nothing to do with words. The **projector** takes them to the 576 numbers of a word embedding. The first LLaVA had one linear layer for that; LLaVA 1.5 (Liu et al., 2024) has two with a GELU between them, and that is what you write.
 
 ### Exercise 18.1 · `Projector` ★ · 4 minutes
 
@@ -348,10 +347,10 @@ def train_eye(seed, steps=270, batch=64):
 
 
 # %% tags=["nbval-ignore-output"]
-start = time.perf_counter()
+start = time.process_time()
 eye = train_eye(seed=0)
-seconds = time.perf_counter() - start
-print(f"trained in {seconds:.0f} seconds")
+seconds = time.process_time() - start
+print(f"trained in {seconds:.0f} seconds of the processor's time")
 
 # %% [markdown]
 r"""
@@ -483,9 +482,11 @@ def tell(prompt, soft_tokens, max_new_tokens=7):
 
 
 # %%
-plain = first_lines(answer_ids(lm, prompt_ids.expand(4, -1), table[true_ids[:4]], image_id, 7))
-print("the same captions:", tell(caption_prompt(3 * IMAGE), table[true_ids[:4]]) == plain)
-assert tell(caption_prompt(3 * IMAGE), table[true_ids[:4]]) == plain
+real = table[true_ids[:3]]  # (3, 3, d_model)
+plain = first_lines(answer_ids(lm, prompt_ids.expand(3, -1), real, image_id, 7))
+quick = tell(caption_prompt(3 * IMAGE), real)
+print("the same captions:", quick == plain)
+assert quick == plain
 
 # %%
 soft = see(eye, pictures)  # (30, 3, d_model)
@@ -509,7 +510,7 @@ A caption that is right proves little by itself. Perhaps the prompt gives the an
 - with a **blank** picture, white all over;
 - with **no picture**: nothing stands after `Picture:`.
 
-Right means: number, colour and thing, all three. And one trained model is one throw of the dice: we train the eye three times, from three seeds, and ask each of them. **Predict** the three controls.
+Right means: number, colour and thing, all three. And one trained model is one throw of the dice: we train the eye twice, from two seeds, and ask both of them. **Predict** the three controls.
 """
 
 
@@ -563,11 +564,9 @@ r"""
 
 # %% tags=["nbval-ignore-output"]
 asked = held_out[:30]
-results = [controls(eye, captions, asked)]
-for seed in (1, 2):
-    other = train_eye(seed)
-    said = tell(caption_prompt(3 * IMAGE), see(other, pictures))
-    results.append(controls(other, said, asked))
+other = train_eye(seed=1)
+said = tell(caption_prompt(3 * IMAGE), see(other, pictures))
+results = [controls(eye, captions, asked), controls(other, said, asked)]
 print("number, colour, thing by themselves, seed 0:", word_shares(captions, asked).round(2))
 print(
     "the same with shuffled pictures:            ",
@@ -592,7 +591,7 @@ fig, ax = plots.figure(height=2.4)
 for place, name in enumerate(results[0]):
     shares = [result[name] for result in results]
     ax.barh(place, np.mean(shares), color=plots.BLUE if place == 0 else plots.GREY, height=0.6)
-    ax.plot(shares, [place] * 3, "o", color=plots.BLACK, markersize=4)
+    ax.plot(shares, [place] * 2, "o", color=plots.BLACK, markersize=4)
 ax.set(
     yticks=range(4), yticklabels=results[0], xlim=(0, 1), xlabel="captions right in all three words"
 )
@@ -686,12 +685,8 @@ def talk(picture, questions):
 
 
 # %% tags=["nbval-ignore-output"]
-gallery(
-    pictures[:1],
-    [""],
-    f"A picture of {' '.join(held_out[0])}s, which the conversation is about.",
-    columns=1,
-)
+alt = f"A picture of {' '.join(held_out[0])}s, which the conversation is about."
+plots.show(plots.gallery(pictures[:1]), alt)
 talk(
     pictures[0],
     ["What do you see?", "How many are there?", "What color are they?", "What are they?"],
@@ -782,13 +777,12 @@ First use it to measure. How surprised is the language model by the true caption
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
-    blank = see(eye, torch.ones(1, 3, 40, 40)).expand(20, -1, -1)
-    for name, vectors in (
-        ("the picture", soft[:20]),
-        ("shuffled", soft[:20].roll(1, 0)),
-        ("blank", blank),
-    ):
-        print(f"{name:<14}loss {lm_loss(vectors, held_out[:20]).item():.2f}")
+    blank = see(eye, torch.ones(1, 3, 40, 40)).expand(10, -1, -1)
+    given = {"the picture": soft[:10], "shuffled": soft[:10].roll(1, 0), "blank": blank}
+    cost = {name: lm_loss(vectors, held_out[:10]).item() for name, vectors in given.items()}
+for name, loss in cost.items():
+    print(f"{name:<14}loss {loss:.2f}")
+assert cost["the picture"] < min(cost["shuffled"], cost["blank"]) - 1
 
 # %% [markdown]
 r"""
@@ -799,26 +793,29 @@ The right picture helps most. (The losses are high because this prompt has no ex
 torch.manual_seed(0)
 fresh = Projector(128, table.shape[1])
 optimizer = torch.optim.AdamW(fresh.parameters(), lr=2e-3)
-lots, start, long_way = np.random.default_rng(0), time.perf_counter(), []
+lots, start, long_way = np.random.default_rng(0), time.process_time(), []
 for _ in tqdm(range(6)):
-    chosen = [training[i] for i in lots.integers(len(training), size=8)]
+    chosen = [training[i] for i in lots.integers(len(training), size=6)]
     with torch.no_grad():
-        features = eye[0](draw_all(chosen, lots))  # (8, 3, 128)
+        features = eye[0](draw_all(chosen, lots))  # (6, 3, 128)
     loss = lm_loss(fresh(features), chosen)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     long_way.append(loss.item())
 print("loss", " ".join(f"{loss:.1f}" for loss in long_way))
-each = (time.perf_counter() - start) / (6 * 8)
+each = (time.process_time() - start) / (6 * 6)
 print(f"{1000 * each:.0f} ms a picture; in section 5: {1000 * seconds / (270 * 64):.1f} ms")
 assert all(p.grad is None for p in lm.parameters()) and fresh.linear_1.weight.grad is not None
+assert np.mean(long_way[3:]) < np.mean(long_way[:3]) and each > 20 * seconds / (270 * 64)
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
     features = eye[0](draw_all(held_out[:8], lots))
-    for name, order in (("the picture", range(8)), ("shuffled", [*range(1, 8), 0])):
-        print(f"{name:<14}loss {lm_loss(fresh(features[list(order)]), held_out[:8]).item():.2f}")
+    own = lm_loss(fresh(features), held_out[:8]).item()
+    others = lm_loss(fresh(features.roll(1, 0)), held_out[:8]).item()
+print(f"the picture   loss {own:.2f}\nshuffled      loss {others:.2f}")
+assert others - own < (cost["shuffled"] - cost["the picture"]) / 3
 
 # %% [markdown]
 r"""
@@ -863,7 +860,7 @@ You began with one formula. Now a model that can read sees pictures, and you kno
 
 ## Further reading
 
-- Liu et al., 2023, "Visual instruction tuning" (LLaVA): §4; and 2024, "Improved baselines with visual instruction tuning": §3, the two-layer projector.
+- Liu et al., 2023, "Visual instruction tuning" (LLaVA): §4; and 2024, "Improved baselines with visual instruction tuning": the two-layer projector.
 - Tsimpoukelli et al., 2021, "Multimodal few-shot learning with frozen language models": §3, pictures as prompts of a frozen model.
 - Li et al., 2023, "BLIP-2": §3, learned queries between a frozen eye and a frozen reader.
 - Alayrac et al., 2022, "Flamingo": §2, resampler and gates.

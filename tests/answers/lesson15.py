@@ -340,28 +340,271 @@ def code_generator(source):
     yield from code_with(source)
 
 
+def patches_by_index(images, size):
+    B, C, H, W = images.shape
+    number = torch.arange(C * H * W).reshape(1, C, H, W)
+    return images.reshape(B, -1)[:, patches_in_loops(number, size)[0]]
+
+
+def patches_split(images, size):
+    rows = [torch.stack(row.split(size, 3), 1).flatten(2) for row in images.split(size, 2)]
+    return torch.cat(rows, 1)
+
+
+def patches_viewed(images, size):
+    B, C, H, W = images.shape
+    x = images.view(B, C, H // size, size, W // size, size)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * size * size)
+
+
+def kept(function, name_of):
+    """An answer that returns what it found the first time for this name."""
+    results = {}
+
+    def answer(*given):
+        return results.setdefault(name_of(*given), function(*given))
+
+    return answer
+
+
+def through_numpy(function):
+    """An answer that leaves PyTorch on its way."""
+
+    def answer(*given):
+        given = [x.numpy() if isinstance(x, torch.Tensor) else x for x in given]
+        given = [torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in given]
+        return function(*given)
+
+    return answer
+
+
+def whole_sequence(self, tokens):
+    x = self.embed(tokens)
+    return torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1) + self.position
+
+
+def classified(self, x):
+    return self.head(self.norm(self.encoder(x)[:, 0]))
+
+
+def classifier(forward):
+    return type("SequenceClassifier", (Given,), {"forward": forward})
+
+
+@classifier
+def ClassifierOnTheWholeSequence(self, tokens):
+    self.hidden = self.encoder(whole_sequence(self, tokens))
+    return self.head(self.norm(self.hidden))[:, 0, :]
+
+
+@classifier
+def ClassifierFilledIn(self, tokens):
+    x = torch.empty(len(tokens), 1 + tokens.shape[1], self.cls.shape[-1])
+    x[:, 0], x[:, 1:] = self.cls[0, 0], self.embed(tokens)
+    x += self.position
+    for layer in self.encoder.layers:
+        x = layer(x)
+    x = x[:, 0]
+    x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    return (x * self.norm.weight + self.norm.bias) @ self.head.weight.T + self.head.bias
+
+
+@classifier
+def ClassifierKeepsItsClassTokens(self, tokens):
+    if not hasattr(self, "classes"):
+        self.classes = self.cls.expand(len(tokens), -1, -1)
+    return classified(self, torch.cat([self.classes, self.embed(tokens)], 1) + self.position)
+
+
+@classifier
+def ClassifierKeepsAWeight(self, tokens):
+    if not hasattr(self, "first"):
+        self.first = self.cls + self.position[:, :1]
+    words = self.embed(tokens) + self.position[:, 1:]
+    return classified(self, torch.cat([self.first.expand(len(tokens), -1, -1), words], 1))
+
+
+@classifier
+def ClassifierDetachesItsInput(self, tokens):
+    return classified(self, whole_sequence(self, tokens.detach()))
+
+
+@classifier
+def ClassifierDetachesPositions(self, tokens):
+    x = self.embed(tokens)
+    x = torch.cat([self.cls.expand(len(x), -1, -1), x], dim=1) + self.position.data
+    return classified(self, x)
+
+
+@classifier
+@torch.no_grad()
+def ClassifierWithoutGradients(self, tokens):
+    return classified(self, whole_sequence(self, tokens))
+
+
+@classifier
+def ClassifierEvaluates(self, tokens):
+    self.encoder.eval()
+    return classified(self, whole_sequence(self, tokens))
+
+
+@classifier
+def ClassifierTrains(self, tokens):
+    self.train()
+    return classified(self, whole_sequence(self, tokens))
+
+
+@classifier
+def ClassifierEvaluatesAndTrains(self, tokens):
+    self.eval()
+    logits = classified(self, whole_sequence(self, tokens))
+    self.train()
+    return logits
+
+
+@classifier
+def ClassifierWithDropout(self, tokens):
+    return classified(self, F.dropout(whole_sequence(self, tokens), 0.1, self.training))
+
+
+@classifier
+def ClassifierWithDropoutAlways(self, tokens):
+    return classified(self, nn.Dropout(0.1)(whole_sequence(self, tokens)))
+
+
+@classifier
+def ClassifierChangesItsWeights(self, tokens):
+    self.position.data *= 0.99
+    return classified(self, whole_sequence(self, tokens))
+
+
+@classifier
+def ClassifierCausal(self, tokens):
+    x = whole_sequence(self, tokens)
+    mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+    return self.head(self.norm(self.encoder(x, mask=mask)[:, 0]))
+
+
+@classifier
+def ClassifierMeanOfLogits(self, tokens):
+    return self.head(self.norm(self.encoder(whole_sequence(self, tokens)))).mean(1)
+
+
+@classifier
+def ClassifierNormTwice(self, tokens):
+    return self.head(self.norm(self.norm(self.encoder(whole_sequence(self, tokens))[:, 0])))
+
+
+def mel_by_index(wave, window, hop, filters):
+    n = len(window)
+    places = torch.arange(0, wave.shape[-1] - n + 1, hop)[:, None] + torch.arange(n)
+    power = torch.view_as_real(torch.fft.rfft(wave[:, places] * window)).square().sum(-1)
+    return F.linear(power, filters.T).maximum(torch.full((), 1e-10)).log() / np.log(10)
+
+
+def mel_of_the_library(wave, window, hop, filters):
+    options = {"center": False, "return_complex": True}
+    spectrum = torch.stft(wave, len(window), hop, window=window, **options)
+    return torch.einsum("bft,fm->btm", spectrum.abs() ** 2, filters).clamp_min(1e-10).log10()
+
+
+def mel_where(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window).abs() ** 2 @ filters
+    return torch.where(power > 1e-10, power, torch.full_like(power, 1e-10)).log10()
+
+
+def mel_where_too_late(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window).abs() ** 2 @ filters
+    return torch.where(power > 1e-10, power.log10(), torch.tensor(-10.0))
+
+
+def mel_through_a_root(wave, window, hop, filters):
+    spectrum = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window)
+    magnitude = (spectrum.real**2 + spectrum.imag**2).sqrt()
+    return (magnitude**2 @ filters).clamp(min=1e-10).log10()
+
+
+def mel_of_a_copied_window(wave, window, hop, filters):
+    return mel_with_unfold(wave, torch.tensor(window.tolist()), hop, filters)
+
+
+def mel_with_a_higher_floor(wave, window, hop, filters):
+    power = torch.fft.rfft(wave.unfold(-1, len(window), hop) * window).abs() ** 2
+    return (power @ filters).clamp(min=1e-5).log10()
+
+
+def tubelets_split(video, depth, size):
+    boxes = [
+        box.flatten(1)
+        for frames in video.split(depth, 2)
+        for rows in frames.split(size, 3)
+        for box in rows.split(size, 4)
+    ]
+    return torch.stack(boxes, 1)
+
+
+def tubelets_of_eight_frames(video, depth, size):
+    return tubelets_in_loops(video[:, :, :8], depth, size)
+
+
+def tubelets_not_quite_flat(video, depth, size):
+    return tubelets_in_loops(video, depth, size).unflatten(1, (video.shape[2] // depth, -1))
+
+
+def code_of_64_tokens(source):
+    return code_with(source)[:64]
+
+
+def code_of_a_remembered_source(source, kept={}):  # noqa: B006
+    return list(kept.setdefault(source, code_with(source)))
+
+
+def code_in_one_list_for_all(source, found=[]):  # noqa: B006
+    for word in code_with(source):
+        found.append(word)
+    return found
+
+
+def code_up_to_a_comment(source):
+    found = []
+    for t in tokenize.generate_tokens(io.StringIO(source).readline):
+        if t.type in NOTHING:
+            break
+        found.append(WORDS.get(t.type, t.string))
+    return found
+
+
 RIGHT = [
     ("15.patchify", patches_in_loops),
     ("15.patchify", patches_unfolded),
     ("15.patchify", patches_convolved),
     ("15.patchify", patches_shuffled_back),
+    ("15.patchify", patches_by_index),
+    ("15.patchify", patches_split),
+    ("15.patchify", patches_viewed),
     ("15.SequenceClassifier", ClassifierAsInTheLesson),
     ("15.SequenceClassifier", ClassifierByHand),
     ("15.SequenceClassifier", ClassifierOneByOne),
     ("15.SequenceClassifier", ClassifierInPieces),
+    ("15.SequenceClassifier", ClassifierOnTheWholeSequence),
+    ("15.SequenceClassifier", ClassifierFilledIn),
     ("15.log_mel", mel_with_unfold),
     ("15.log_mel", mel_with_a_small_number_added),
     ("15.log_mel", mel_in_loops),
     ("15.log_mel", mel_with_cosines),
-    ("15.log_mel", mel_clamped_late),
+    ("15.log_mel", mel_by_index),
+    ("15.log_mel", mel_of_the_library),
+    ("15.log_mel", mel_where),
     ("15.tubelets", tubelets_in_loops),
     ("15.tubelets", tubelets_unfolded),
     ("15.tubelets", tubelets_from_patches),
     ("15.tubelets", tubelets_by_einsum),
+    ("15.tubelets", tubelets_split),
     ("15.code_tokens", code_from_bytes),
     ("15.code_tokens", code_by_names),
     ("15.code_tokens", code_by_cases),
-    ("15.code_tokens", code_in_a_tuple),
+    ("15.code_tokens", lambda source: list(code_generator(source))),
+    ("15.code_tokens", code_of_a_remembered_source),
 ]
 
 WRONG = [
@@ -369,8 +612,27 @@ WRONG = [
     ("15.patchify", patches_as_words_last),
     ("15.patchify", patches_read_backwards),
     ("15.patchify", patches_without_reshape),
-    ("15.patchify", patches_through_numpy),
-    ("15.SequenceClassifier", ClassifierWithZeros),
+    ("15.patchify", patches_through_numpy, "no_gradient"),
+    ("15.patchify", lambda *given: patches_in_loops(*given).numpy(), "another_type"),
+    ("15.patchify", torch.no_grad()(patches_in_loops), "no_gradient"),
+    ("15.patchify", kept(patches_in_loops, lambda x, size: (x.shape, size)), "keeps_state"),
+    ("15.patchify", lambda x, size: patches_in_loops(x, size).to(torch.uint8).float(), None),
+    ("15.patchify", lambda x, size: patches_in_loops(x[:, :, :16, :32], size), None),
+    ("15.SequenceClassifier", ClassifierWithZeros, "zeros_for_the_class_token"),
+    ("15.SequenceClassifier", ClassifierKeepsItsClassTokens, "keeps_state"),
+    ("15.SequenceClassifier", ClassifierKeepsAWeight, "keeps_state"),
+    ("15.SequenceClassifier", ClassifierDetachesItsInput, "no_gradient_arrives"),
+    ("15.SequenceClassifier", ClassifierDetachesPositions, "no_gradient_arrives"),
+    ("15.SequenceClassifier", ClassifierWithoutGradients, "no_gradient"),
+    ("15.SequenceClassifier", ClassifierEvaluates, "evaluation_in_forward"),
+    ("15.SequenceClassifier", ClassifierTrains, "training_in_forward"),
+    ("15.SequenceClassifier", ClassifierEvaluatesAndTrains, None),
+    ("15.SequenceClassifier", ClassifierWithDropout, "dropout_of_your_own"),
+    ("15.SequenceClassifier", ClassifierWithDropoutAlways, "dropout_in_evaluation"),
+    ("15.SequenceClassifier", ClassifierChangesItsWeights, "weights_changed"),
+    ("15.SequenceClassifier", ClassifierCausal, "class_token_sees_no_other"),
+    ("15.SequenceClassifier", ClassifierMeanOfLogits, "mean_after_the_norm"),
+    ("15.SequenceClassifier", ClassifierNormTwice, None),
     ("15.SequenceClassifier", ClassifierWithPositionsTwice),
     ("15.SequenceClassifier", ClassifierTwoMistakes),
     ("15.SequenceClassifier", ClassifierWithOtherInit),
@@ -379,11 +641,26 @@ WRONG = [
     ("15.log_mel", mel_as_whisper),
     ("15.log_mel", mel_natural_of_magnitudes),
     ("15.log_mel", mel_without_window_or_floor),
-    ("15.log_mel", mel_in_numpy),
+    ("15.log_mel", mel_in_numpy, "another_type"),
+    ("15.log_mel", through_numpy(mel_with_unfold), "no_gradient"),
+    ("15.log_mel", mel_clamped_late, "nan_gradient_in_silence"),
+    ("15.log_mel", mel_where_too_late, "nan_gradient_in_silence"),
+    ("15.log_mel", mel_through_a_root, "nan_gradient_in_silence"),
+    ("15.log_mel", mel_of_a_copied_window, "no_gradient_arrives"),
+    ("15.log_mel", mel_with_a_higher_floor, None),
+    ("15.log_mel", kept(mel_with_unfold, lambda wave, *_: wave.shape), "keeps_state"),
     ("15.tubelets", tubelets_of_video_order),
     ("15.tubelets", tubelets_two_mistakes),
     ("15.tubelets", tubelets_overlapping),
+    ("15.tubelets", through_numpy(tubelets_in_loops), "no_gradient"),
+    ("15.tubelets", kept(tubelets_in_loops, lambda x, *sizes: (x.shape, sizes)), "keeps_state"),
+    ("15.tubelets", tubelets_of_eight_frames, None),
+    ("15.tubelets", tubelets_not_quite_flat, None),
     ("15.code_tokens", code_capital_words),
     ("15.code_tokens", code_strings_and_comments),
-    ("15.code_tokens", code_generator),
+    ("15.code_tokens", code_generator, "generator"),
+    ("15.code_tokens", code_in_a_tuple, "tuple_for_list"),
+    ("15.code_tokens", code_of_64_tokens, None),
+    ("15.code_tokens", code_in_one_list_for_all, None),
+    ("15.code_tokens", code_up_to_a_comment, None),
 ]

@@ -38,6 +38,11 @@ attention = Exercise(
         Case(normal_array(4, 4, 3), normal_array(5, 4, 3), normal_array(6, 4, 2)),
         Case(normal_array(7, 2, 3), normal_array(8, 3, 3), normal_array(9, 3, 4)),
         Case(normal_array(10, 1, 2), normal_array(11, 2, 2), normal_array(12, 2, 1)),
+        Case(
+            np.array([[0.0, 0.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[10.0], [20.0]])
+        ),
+        Case(normal_array(16, 5, 1), normal_array(17, 1, 1), normal_array(18, 1, 3)),
+        Case(normal_array(19, 3, 16), normal_array(20, 12, 16), normal_array(21, 12, 16)),
         Case(60 * normal_array(13, 2, 5), 60 * normal_array(14, 3, 5), normal_array(15, 3, 2)),
     ],
     mistakes=[
@@ -138,6 +143,12 @@ attention = Exercise(
             "weights_returned",
             "You return the weights. They still have to mix the values: `weights @ v`.",
             _variant(mix=lambda w, q, k, v: w),
+        ),
+        Mistake(
+            "queries_and_keys_swapped",
+            "Queries and keys are swapped in the scores: row `i` has to be query `i`, "
+            "`scores(q, k)`, that is `q @ k.T`.",
+            lambda q, k, v: softmax.oracle(k @ q.T / np.sqrt(k.shape[1])) @ v,
         ),
         Mistake(
             "k_not_transposed",

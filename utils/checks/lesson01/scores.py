@@ -1,6 +1,7 @@
 """Exercise 1.1, `scores`: its oracle, inputs, mistakes and hints."""
 
 import numpy as np
+import scipy.special
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal_array
@@ -15,6 +16,10 @@ def _cosine(q, k):
     return q @ k.T / lengths
 
 
+def _differences(q, k):
+    return q[:, None, :] - k[None, :, :]  # (T_q, T_k, d_k)
+
+
 scores = Exercise(
     number="1.1",
     name="scores",
@@ -25,6 +30,9 @@ scores = Exercise(
         Case(normal_array(3, 3, 3), normal_array(4, 3, 3)),
         Case(normal_array(5, 1, 2), normal_array(6, 2, 2)),
         Case(np.array([[1.0, 0.0, 2.0]]), np.array([[3.0, 1.0, 1.0], [0.0, 5.0, 0.0]])),
+        Case(normal_array(7, 4, 7), normal_array(8, 3, 7)),
+        Case(normal_array(9, 3, 2), normal_array(10, 1, 2)),
+        Case(normal_array(11, 12, 1), normal_array(12, 12, 1)),
     ],
     mistakes=[
         Mistake(
@@ -82,6 +90,45 @@ scores = Exercise(
             "Only the product of the last components is left: add up over all of them "
             "(`+=`, not `=`).",
             lambda q, k: np.outer(q[:, -1], k[:, -1]),
+        ),
+        Mistake(
+            "first_product_only",
+            "Only the product of the first components is there: does the `return` (or the line "
+            "that stores) stand inside the innermost loop?",
+            lambda q, k: np.outer(q[:, 0], k[:, 0]),
+        ),
+        Mistake(
+            "first_query_only",
+            "Only the first query's row is there. Every query needs a row of its own.",
+            lambda q, k: q[0] @ k.T,
+        ),
+        Mistake(
+            "negative_distances",
+            "You measure closeness, as in the café. From here on fit is a *dot product*: multiply "
+            "number by number, and add up.",
+            lambda q, k: -(_differences(q, k) ** 2).sum(-1),
+        ),
+        Mistake(
+            "squared_distances",
+            "You add up squared differences: that is a distance. A dot product adds up *products*.",
+            lambda q, k: (_differences(q, k) ** 2).sum(-1),
+        ),
+        Mistake(
+            "softmax_already",
+            "You have made shares of the scores already. That is exercise 1.2; here the plain dot "
+            "products are wanted.",
+            lambda q, k: scipy.special.softmax(q @ k.T, axis=-1),
+        ),
+        Mistake(
+            "sign_lost",
+            "A dot product may be negative; yours never is.",
+            lambda q, k: np.abs(q @ k.T),
+        ),
+        Mistake(
+            "cut_to_integers",
+            "The scores are cut to whole numbers. Make the table for floats: `np.zeros(...)` "
+            "without a `dtype`.",
+            lambda q, k: (q @ k.T).astype(int),
         ),
         Mistake(
             "axis_lost",

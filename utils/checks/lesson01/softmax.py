@@ -34,6 +34,20 @@ def _shifted(shift):
     return mutant
 
 
+def _into_integers(x):
+    out = np.zeros_like(x)
+    out[...] = _softmax(x)
+    return out
+
+
+def _mixed_axes(max_axis, sum_axis):
+    def mutant(x):
+        e = np.exp(x - x.max(axis=max_axis, keepdims=True))
+        return e / e.sum(axis=sum_axis, keepdims=True)
+
+    return mutant
+
+
 def _divided_by_largest(x):
     return np.exp(x - x.max(axis=-1, keepdims=True))
 
@@ -55,6 +69,11 @@ softmax = Exercise(
         Case(np.array([[0.0, 0.0, 0.0, 3000.0], [-3000.0, 0.0, 1.0, 1.0]])),
         Case(np.array([[-1000.0, -1001.0]])),
         Case(np.array([1, 2, 3])),
+        Case(np.array([0.0, 0.0])),
+        Case(np.array([1000.0, 1000.0])),
+        Case(normal_array(5, 5, 1)),
+        Case(3 * normal_array(6, 2, 300)),
+        Case(normal_array(7, 2, 1, 3, 2)),
     ],
     mistakes=[
         Mistake(
@@ -133,6 +152,51 @@ softmax = Exercise(
             "You subtract the row's *smallest* entry: the largest then still overflows. "
             "Subtract the largest.",
             _shifted(lambda x: x.min(axis=-1, keepdims=True)),
+        ),
+        Mistake(
+            "max_over_columns",
+            "You subtract each *column's* largest entry. That changes the differences within a "
+            "row. The maximum runs along the row: `axis=-1`.",
+            _mixed_axes(0, -1),
+        ),
+        Mistake(
+            "sum_over_columns",
+            "The maximum is each row's, but you divide by the sum of each *column*: `axis=-1` in "
+            "both.",
+            _mixed_axes(-1, 0),
+        ),
+        Mistake(
+            "sum_of_everything",
+            "The maximum is each row's, but you divide by the sum of the whole array. `sum` needs "
+            "`axis=-1, keepdims=True` as well.",
+            _mixed_axes(-1, None),
+        ),
+        Mistake(
+            "nan_hidden",
+            "You turn `nan` into a number: the row no longer sums to 1, and its largest score gets "
+            "nothing. Do not let it overflow: subtract each row's largest first.",
+            lambda x: np.nan_to_num(np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)),
+        ),
+        Mistake(
+            "cut_to_integers",
+            "For whole numbers as scores the shares are cut down to 0: the array that you write "
+            "into is made for integers (`np.zeros_like(x)`). Make it with `np.zeros(x.shape)`.",
+            _into_integers,
+        ),
+        Mistake(
+            "not_divided",
+            "These are the exponentials. Now divide each row by its sum.",
+            lambda x: np.exp(x),
+        ),
+        Mistake(
+            "divided_by_how_many",
+            "You divide by *how many* entries a row has. Divide by the sum of its exponentials.",
+            lambda x: _divided_by_largest(x) / x.shape[-1],
+        ),
+        Mistake(
+            "hardmax",
+            "You give everything to the largest score. The softmax gives every score its share.",
+            lambda x: np.where(x == x.max(axis=-1, keepdims=True), 1.0, 0.0),
         ),
         Mistake(
             "no_exp",

@@ -16,7 +16,7 @@ causal_mask = Exercise(
     name="causal_mask",
     oracle=_causal_mask,
     compared_with="`nn.Transformer.generate_square_subsequent_mask(T) == 0`",
-    cases=lambda: [Case(4), Case(2), Case(1), Case(5)],
+    cases=lambda: [Case(4), Case(3), Case(2), Case(1), Case(5), Case(300)],
     mistakes=[
         Mistake(
             "future_instead_of_past",

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.lesson02.common import everything
-from utils.checks.lesson02.masked_attention import zeroed
 
 
 def _leaks_future(attend, T, d_model):
@@ -22,89 +21,104 @@ def _leaks_future(attend, T, d_model):
 
 def _mixing(weights):
     """A layer whose output i is the sum of `weights[i, j]` times input j."""
-    return lambda x: weights @ x
+    return lambda x: weights.to(x.dtype) @ x
 
 
 def _attending(mask):
     return lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=mask)
 
 
-def _masked_too_late(mask):
-    return lambda x: zeroed((x @ x.transpose(-2, -1)).softmax(-1), mask) @ x
-
-
-def _one_leak(T, i, j, weight=0.5):
+def _one_leak(T, i, j, weight=2):
     """Each word stays as it is, but for output i, which takes up some of input j."""
     weights = torch.eye(T)
     weights[i, j] = weight
-    return _mixing(weights)
+    said = f"W @ x, where W = torch.eye({T}) and then W[{i}, {j}] = {weight}"
+    return said, _mixing(weights)
 
 
 def _running_mean(T):
     return everything(T, T).tril() / torch.arange(1, T + 1)[:, None]
 
 
-def _noisy(layer):
+def _noisy(x):
     """As on many machines: two runs do not agree to the last bit."""
-    return lambda x: layer(x) * (1 + 1e-7 * torch.randn(1))
+    out = F.scaled_dot_product_attention(x, x, x, is_causal=True)
+    return out * (1 + 3e-7 * torch.randn(out.shape))
 
 
-def _one_component(x):
-    """A leak through the last component alone."""
-    return x + 0.5 * x[:, -1:] * (torch.arange(x.shape[-1]) == x.shape[-1] - 1)
-
-
-def _normed_attention(x):
-    """As in most models: the words are normalised first, so adding 1 to all of them is lost."""
-    return _attending(None)(F.layer_norm(x, x.shape[-1:]))
-
-
-def _with_batch(x):
-    assert x.ndim == 3 and x.shape[0] == 1, (
-        f"this layer takes (1, T, d_model), not {tuple(x.shape)}"
-    )
-    return x
+def _attends(words):
+    """As in many models: the words are made alike first, so some changes to them are lost."""
+    return lambda x: _attending(None)(words(x))
 
 
 def _layers(T):
+    """Layers of T words, as Python, and as functions."""
+    attention = "F.scaled_dot_product_attention(x, x, x, "
     return {
-        "causal attention": _attending(everything(T, T).tril()),
-        "attention without a mask": _attending(everything(T, T)),
-        "attention that sees one word ahead": _attending(everything(T, T).tril(1)),
-        "attention masked after the softmax": _masked_too_late(everything(T, T).tril()),
-        "tanh of each word": torch.tanh,
-        "the words unchanged": _mixing(torch.eye(T)),
-        "running mean of the words so far": _mixing(_running_mean(T)),
+        f"{attention}is_causal=True)": _attending(everything(T, T).tril()),
+        "torch.tanh(x)": torch.tanh,
+        "1 * x": lambda x: 1 * x,
+        "x.flip(1)": lambda x: x.flip(1),
+        "x - x.mean(1, keepdim=True)": lambda x: x - x.mean(1, keepdim=True),
+        f"{attention}attn_mask=None)": _attending(everything(T, T)),
+        f"{attention}attn_mask=torch.ones({T}, {T}).bool().tril(1))": _attending(
+            everything(T, T).tril(1)
+        ),
+        "10 * (x @ x.mT).softmax(-1).tril() @ x": lambda x: 10 * (x @ x.mT).softmax(-1).tril() @ x,
+        "the mean of the words so far": _mixing(_running_mean(T)),
         "each word's predecessor": _mixing(torch.ones(T, T).tril(-1).triu(-1)),
         "each word's successor": _mixing(torch.ones(T, T).triu(1).tril(1)),
-        "mean of all words": _mixing(torch.ones(T, T) / T),
-        "always 1": torch.ones_like,
-        "causal attention, with noise in the last digit": _noisy(
-            _attending(everything(T, T).tril())
+        "x.mean(1, keepdim=True).expand_as(x)": lambda x: x.mean(1, keepdim=True).expand_as(x),
+        "torch.ones_like(x)": torch.ones_like,
+        "causal attention, with noise in the last digit": _noisy,
+        "attention without a mask to words made of length 1": _attends(
+            lambda x: F.normalize(x, dim=-1)
         ),
-        "attention to normalised words": _normed_attention,
-        "the last word leaks through one component": _one_component,
-        "a layer that takes (1, T, d_model) only": _with_batch,
+        "attention without a mask to words whose mean is taken away": _attends(
+            lambda x: x - x.mean(-1, keepdim=True)
+        ),
+        "x + x[:, -1:] * torch.tensor([0.0, 0.0, 2.0])": lambda x: (
+            x + x[:, -1:] * torch.tensor([0.0, 0.0, 2.0])
+        ),
+        "x + x[:, -1:, :1] * torch.tensor([2.0, -2.0, 0.0])": lambda x: (
+            x + x[:, -1:, :1] * torch.tensor([2.0, -2.0, 0.0])
+        ),
+        "x + x.square().sum()": lambda x: x + x.square().sum(),
     }
 
 
 def _hidden_leaks(T):
-    return {
-        "word 1 leaks into output 0": _one_leak(T, 0, 1),
-        "the last word leaks into the last output but one": _one_leak(T, T - 2, T - 1),
-        "the last word leaks into output 0": _one_leak(T, 0, T - 1),
-        "the last word but one leaks into output 1": _one_leak(T, 1, T - 2),
-        "word 1 leaks into output 0, weight 0.01": _one_leak(T, 0, 1, 0.01),
-        "the past, and nothing else": _one_leak(T, T - 1, 0),
-        "large outputs, causal": _mixing(1e4 * _running_mean(T)),
-        "small outputs, mean of all words": _mixing(0.01 * torch.ones(T, T) / T),
-    }
+    """Leaks at one place only, or large, or small."""
+    return dict(
+        (
+            _one_leak(T, 0, 1),
+            _one_leak(T, 0, 1, -2),
+            _one_leak(T, T - 2, T - 1),
+            _one_leak(T, 0, T - 1),
+            _one_leak(T, 1, T - 2),
+            _one_leak(T, 0, 1, 0.01),
+            _one_leak(T, T - 1, 0),
+            ("10000 times the mean of the words so far", _mixing(1e4 * _running_mean(T))),
+            ("0.01 * x.mean(1, keepdim=True).expand_as(x)", _mixing(0.01 * torch.ones(T, T) / T)),
+        )
+    )
 
 
-def _detected(answer, layers, T, d_model):
-    """What the answer says of each layer."""
-    said = {name: answer(layer, T, d_model) for name, layer in layers(T).items()}
-    return None if all(value is None for value in said.values()) else said
+def _detected(answer, layer, T, d_model):
+    """What the answer says of a layer that takes one sentence of T words and nothing else."""
+
+    def attend(x):
+        if tuple(x.shape) != (1, T, d_model):
+            raise ValueError(f"this layer takes (1, {T}, {d_model}), and got {tuple(x.shape)}")
+        return layer(x)
+
+    return answer(attend, T, d_model)
+
+
+def _cases(layers, T, d_model):
+    for said, layer in layers.items():
+        label = f"leaks_future(layer, T={T}, d_model={d_model})\nwhere layer(x) is {said}"
+        yield Case(layer, T, d_model, label=label)
 
 
 def _probing(
@@ -150,9 +164,10 @@ leaks_future = Exercise(
     compared_with="`torch.autograd.functional.jacobian`, and new words at every place,",
     probe=_detected,
     cases=lambda: [
-        Case(_layers, 5, 3, label="leaks_future(layer, T=5, d_model=3), for several layers"),
-        Case(_hidden_leaks, 6, 2, label="leaks_future(layer, T=6, d_model=2), for several layers"),
-        Case(_layers, 2, 4, label="leaks_future(layer, T=2, d_model=4), for several layers"),
+        *_cases(_layers(5), 5, 3),
+        *_cases(_hidden_leaks(6), 6, 2),
+        *_cases(dict([*_layers(2).items()][:5]), 2, 4),
+        *_cases(dict([_one_leak(40, 38, 39), _one_leak(40, 39, 0)]), 40, 2),
     ],
     mistakes=[
         Mistake(
@@ -195,8 +210,9 @@ leaks_future = Exercise(
         ),
         Mistake(
             "last_word_only",
-            "You change only the last word. A leak may come from any word after the first: "
-            "let `t` run over `range(1, T)`.",
+            "Only the last word's change counts: you change no other, or each round of the loop "
+            "overwrites what the one before has found. A leak may come from any word after the "
+            "first: let `t` run over `range(1, T)`, and return True at the first difference.",
             _probing(cuts=lambda T: [T - 1]),
         ),
         Mistake(
@@ -228,6 +244,18 @@ leaks_future = Exercise(
             "You multiply the words by a number. A layer that normalises its words first takes "
             "that away again, and you see nothing. Put *random* words there.",
             _probing(change=lambda words: 3 * words),
+        ),
+        Mistake(
+            "sign_changed",
+            "You put the same words there with the sign turned. A layer that squares its words "
+            "sees no difference, and you see nothing. Put *random* words there.",
+            _probing(change=lambda words: -words),
+        ),
+        Mistake(
+            "too_much_room",
+            "You allow so much for rounding that a small leak passes. The default of "
+            "`torch.allclose`, or an `atol` of 1e-6, is room enough.",
+            _probing(same=lambda a, b: torch.allclose(a, b, atol=0.1)),
         ),
         Mistake(
             "one_component_changed",

@@ -9,71 +9,38 @@ from utils.checks.engine.compare import Tolerance
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
 from utils.checks.engine.probes import with_slopes
-from utils.checks.lesson02.common import everything
+from utils.checks.lesson02.common import (
+    attention_with,
+    everything,
+    hide_scores,
+    root_of,
+    softmax_over,
+    unmasked,
+    zeroed,
+)
 
 
 def _masked_attention(q, k, v, mask):
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
-def hide_scores(scores, mask):
-    """Scores with minus infinity where the mask is False."""
-    return scores.masked_fill(~mask, -torch.inf)
-
-
-def _softmax(scores, mask):
-    """The softmax, with 0 in place of the nan of an empty row."""
-    return scores.softmax(-1).nan_to_num(0.0)
-
-
-def softmax_over(axis):
-    """The softmax over one axis, with 0 in place of nan."""
-    return lambda scores, mask: scores.softmax(axis).nan_to_num(0.0)
-
-
 def _exponentials(scores, mask):
     e = scores.exp()
-    return (e / e.sum(-1, keepdim=True)).masked_fill(~mask.any(-1, keepdim=True), 0.0)
+    return (e / e.sum(-1, keepdim=True)).nan_to_num(0.0)
 
 
-def root_of(size):
-    """A scale: the root of a size of q, k or v."""
-    return lambda q, k, v: math.sqrt(size(q, k, v))
+def _zeros_hidden(scores, mask):
+    """The scores times the mask, and whatever is 0 then is hidden."""
+    scores = scores * mask
+    return scores.masked_fill(scores == 0, -torch.inf)
 
 
-_root_of_d_head = root_of(lambda q, k, v: q.shape[-1])
-
-
-def attention_with(
-    scale=_root_of_d_head,
-    hide=hide_scores,
-    normalise=_softmax,
-    afterwards=lambda weights, mask: weights,
-    mix=lambda weights, v: weights @ v,
-    finish=lambda out, q: out,
-):
-    """Masked attention with one step replaced: how it scales, hides, normalises or mixes."""
-
-    def mutant(q, k, v, mask):
-        scores = q @ k.transpose(-2, -1) / scale(q, k, v)
-        weights = normalise(hide(scores, mask), mask)
-        return finish(mix(afterwards(weights, mask), v), q)
-
-    return mutant
-
-
-def unmasked(scores, mask):
-    """Scores as they are: the mask is forgotten."""
-    return scores
+def _always_causal(scores, mask):
+    return hide_scores(scores, everything(*scores.shape[-2:]).tril())
 
 
 def _times_infinity(scores, mask):
     return scores + (~mask).float() * -torch.inf
-
-
-def zeroed(values, mask):
-    """Numbers with 0 where the mask is False."""
-    return values.masked_fill(~mask, 0.0)
 
 
 def _transposed_mask(q, k, v, mask):
@@ -95,6 +62,17 @@ def _left_padded():
     """Causal, and the second sequence starts with two paddings: its first two rows are empty."""
     real = torch.tensor([[True, True, True, True], [False, False, True, True]])
     return everything(4, 4).tril() & real[:, None, None, :]
+
+
+def _by_hand(*allowed):
+    q, k = torch.tensor([[0.0]]), torch.tensor([[1.0], [2.0], [3.0]])
+    return Case(q, k, torch.tensor([[10.0], [20.0], [60.0]]), torch.tensor([allowed]))
+
+
+def _low_allowed_score():
+    """The allowed score is far below 0: so is a fill that is only a little negative."""
+    q, k = torch.tensor([[1.0]]), torch.tensor([[-20000.0], [0.0]])
+    return Case(q, k, torch.tensor([[1.0], [6.0]]), torch.tensor([[True, False]]))
 
 
 def _small_attention():
@@ -131,6 +109,8 @@ masked_attention = Exercise(
     cases=lambda: [
         # no row of this mask is empty and none is full: turned round, it has no empty row either
         Case(*_qkv(1, 2, 3, T_q=4, T_k=6, d_head=5, d_v=2), everything(4, 6).tril(1)),
+        _by_hand(True, True, False),
+        _by_hand(False, False, False),
         _small_attention(),
         Case(
             torch.tensor([[1.0, 2.0], [0.0, 1.0]]),
@@ -143,6 +123,13 @@ masked_attention = Exercise(
         Case(*_qkv(4, 3, T_q=4, T_k=5, d_head=2, d_v=3), everything(4, 5).tril(1)),
         Case(*_qkv(5, 1, 2, T_q=1, T_k=3, d_head=3, d_v=2), torch.tensor([[True, False, True]])),
         Case(*_qkv(6, T_q=3, T_k=3, d_head=4, d_v=2, louder=100), everything(3, 3).tril()),
+        # masks that change from call to call: of each sentence, each head, each key; and one
+        Case(*_qkv(7, 3, T_q=4, T_k=5, d_head=2, d_v=3), normal(8, 3, 4, 5) > 0),
+        Case(*_qkv(9, 3, 3, T_q=2, T_k=4, d_head=3, d_v=2), normal(10, 3, 2, 4) > 0),
+        Case(*_qkv(11, 2, 1, 2, T_q=2, T_k=3, d_head=2, d_v=2), normal(12, 2, 1, 2, 1, 3) > 0),
+        Case(*_qkv(13, 2, T_q=2, T_k=5, d_head=3, d_v=4), normal(14, 1, 5) > -0.5),
+        Case(*_qkv(15, 2, T_q=3, T_k=2, d_head=3, d_v=4), torch.tensor([[True]])),
+        _low_allowed_score(),
         _loud_hidden_key(20),
         _loud_hidden_key(300),
     ],
@@ -217,23 +204,41 @@ masked_attention = Exercise(
             attention_with(hide=unmasked, normalise=_normalised_again),
         ),
         Mistake(
-            "scale_by_number_of_queries",
-            "You divide by the root of the number of queries. It is the number of *components* "
-            "that makes scores large: `q.shape[-1]`.",
-            attention_with(scale=root_of(lambda q, k, v: q.shape[-2])),
-        ),
-        Mistake(
-            "detached",
-            "The numbers are right, but no gradient gets through: is there a `detach`, a "
-            "`.data`, a `no_grad` or a way through NumPy?",
-            lambda q, k, v, mask: _masked_attention(q, k, v, mask).detach(),
-        ),
-        Mistake(
             "large_number_for_minus_infinity",
             "Right, but for a query that may look at nothing: filled with one and the same finite "
             "number, its scores are all equal and it looks at *everything*. Fill with "
             "`-torch.inf`, and turn the `nan` of such rows into zeros.",
             attention_with(hide=lambda scores, mask: scores.masked_fill(~mask, -1e9)),
+        ),
+        Mistake(
+            "fill_not_low_enough",
+            "Right, until an allowed score is lower than the number that you fill with: then it is "
+            "the hidden keys that get the weight. Only `-torch.inf` is below every score.",
+            attention_with(
+                hide=lambda scores, mask: scores.masked_fill(~mask, -100.0), afterwards=zeroed
+            ),
+        ),
+        Mistake(
+            "nan_in_the_gradients_of_scores",
+            "The result is right, but its gradients are `nan` where a query may look at nothing: "
+            "you *add* `-inf`, and what is added lets the `nan` of an empty row back through to "
+            "`q` and `k`. `masked_fill(~mask, -torch.inf)` stops it.",
+            attention_with(
+                hide=lambda scores, mask: scores + torch.where(mask, 0.0, -torch.inf),
+            ),
+        ),
+        Mistake(
+            "true_scores_of_0_hidden",
+            "You multiply the scores by the mask and then hide every score that is 0. An allowed "
+            "score may be 0 too, and is then hidden with the others. Hide where the *mask* is "
+            "False: `masked_fill(~mask, -torch.inf)`.",
+            attention_with(hide=_zeros_hidden),
+        ),
+        Mistake(
+            "always_causal",
+            "You hide what comes later, whatever the mask says. Take the `mask` that you are "
+            "given.",
+            attention_with(hide=_always_causal),
         ),
         Mistake(
             "mask_transposed",
@@ -277,12 +282,6 @@ masked_attention = Exercise(
             attention_with(scale=root_of(lambda q, k, v: k.shape[-2])),
         ),
         Mistake(
-            "scale_by_axis_1",
-            "`shape[1]` is the width of a plain table only. With batch and heads in front it is "
-            "the number of heads: the width is `q.shape[-1]`.",
-            attention_with(scale=root_of(lambda q, k, v: q.shape[1])),
-        ),
-        Mistake(
             "softmax_over_queries",
             "The softmax runs over the queries. Each query shares its weight out among the keys, "
             "and keys are the last axis: `softmax(-1)`.",
@@ -300,9 +299,16 @@ masked_attention = Exercise(
             attention_with(hide=unmasked, normalise=lambda scores, mask: scores, afterwards=zeroed),
         ),
         Mistake(
+            "no_softmax_after_hiding",
+            "The hidden scores are `-inf`, but no softmax makes 0 of them: they meet the values as "
+            "they are. Between hiding and mixing stands `softmax(-1)`.",
+            attention_with(normalise=lambda scores, mask: scores),
+        ),
+        Mistake(
             "no_max_subtracted",
-            "Right until the scores grow: `exp` overflows to `inf`, and `inf / inf` is `nan`. "
-            "PyTorch's own `softmax(-1)` subtracts each row's maximum first.",
+            "Right until the scores grow: `exp` overflows to `inf`, `inf / inf` is `nan`, and the "
+            "sweep makes 0 of it, as if the query might look at nothing. PyTorch's own "
+            "`softmax(-1)` subtracts each row's maximum first.",
             attention_with(normalise=_exponentials),
         ),
         Mistake(

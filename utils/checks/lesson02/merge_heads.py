@@ -4,6 +4,7 @@ import torch
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import counted, normal
+from utils.checks.engine.probes import with_slopes
 
 
 def _merge_heads(x):
@@ -25,14 +26,16 @@ merge_heads = Exercise(
     number="2.5",
     name="merge_heads",
     oracle=_merge_heads,
-    compared_with="`torch.cat(x.unbind(dim=1), dim=-1)`",
+    compared_with="`torch.cat(x.unbind(dim=1), dim=-1)` and its gradient",
+    probe=with_slopes,
     cases=lambda: [
         Case(normal(1, 2, 3, 5, 4)),
+        Case(torch.tensor([[[[1.0, 2.0], [5.0, 6.0]], [[3.0, 4.0], [7.0, 8.0]]]])),
         Case(counted(1, 2, 3, 2)),
         Case(counted(1, 1, 2, 2)),
         Case(counted(3, 4, 1, 1)),
         Case(normal(2, 3, 3, 3, 3)),
-        Case(normal(3, 2, 5, 3, 4).transpose(1, 2)),
+        Case(normal(3, 2, 4, 3, 5).transpose(1, 2)),
     ],
     mistakes=[
         Mistake(
@@ -89,7 +92,7 @@ merge_heads = Exercise(
             "words_last_reshaped",
             "The shape is right, but you swapped words and width where heads and words change "
             "places: `transpose(1, 2)`.",
-            lambda x: merge_by_reshape(x.transpose(2, 3)),
+            lambda x: x.transpose(2, 3).reshape(x.shape[0], x.shape[2], -1),
         ),
     ],
     hints=[

@@ -3,6 +3,7 @@
 import torch
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import seeded
 
 
 def _padding_mask(ids, pad_id):
@@ -24,6 +25,11 @@ def _between_queries_and_keys(ids, pad_id):
     return real[:, None, :, None] & real[:, None, None, :]
 
 
+def _drawn(seed, *shape):
+    """Small ids, of which about a third are 1; other ones in a later call."""
+    return torch.randint(3, shape, generator=torch.Generator().manual_seed(seeded(seed)))
+
+
 def _additive_padding(ids, pad_id):
     return torch.zeros(ids.shape).masked_fill(ids == pad_id, -torch.inf)[:, None, None, :]
 
@@ -35,10 +41,13 @@ padding_mask = Exercise(
     compared_with="`torch.ne(ids, pad_id)` as `(B, 1, 1, T)`",
     cases=lambda: [
         Case(torch.tensor([[5, 0, 7, 3, 3], [3, 3, 8, 2, 6]]), 3),
-        Case(torch.tensor([[4, 9, 0], [1, 0, 0]]), pad_id=0),
+        Case(torch.tensor([[7, 8, 0], [5, 0, 0]]), 0),
         Case(torch.tensor([[2, 2]]), 2),
         Case(torch.tensor([[1, 0, 5], [2, 8, 4], [6, 0, 3]]), 7),
         Case(torch.tensor([[9, 4, 9, 1], [9, 9, 9, 9], [0, 4, 4, 9]], dtype=torch.int32), 9),
+        # 80 is 50256 in 8 bits, 115792 in 16, and 50250 in half precision
+        Case(torch.tensor([[50250, 80, 50256], [115792, 7, 50256]]), 50256),
+        Case(_drawn(1, 3, 4), 1),
     ],
     mistakes=[
         Mistake(

@@ -4,10 +4,15 @@ import torch
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import counted, normal
+from utils.checks.engine.probes import with_slopes
 
 
 def _split_heads(x, n_heads):
     return torch.stack(x.chunk(n_heads, dim=-1), dim=1)
+
+
+def _with_slopes(answer, x, n_heads):
+    return with_slopes(lambda x: answer(x, n_heads), x)
 
 
 def _viewed(*order):
@@ -30,13 +35,16 @@ split_heads = Exercise(
     number="2.4",
     name="split_heads",
     oracle=_split_heads,
-    compared_with="`torch.stack(x.chunk(n_heads, dim=-1), dim=1)`",
+    compared_with="`torch.stack(x.chunk(n_heads, dim=-1), dim=1)` and its gradient",
+    probe=_with_slopes,
     cases=lambda: [
         Case(normal(1, 2, 5, 12), 3),
+        Case(1 + counted(1, 2, 4), 2),
         Case(counted(1, 3, 4), 2),
         Case(counted(1, 2, 2), 1),
         Case(counted(3, 1, 4), 4),
         Case(normal(2, 3, 3, 9), 3),
+        Case(normal(3, 2, 70, 2), 2),
     ],
     mistakes=[
         Mistake(

@@ -7,8 +7,7 @@ from torch import nn
 from utils.checks.engine.compare import show
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import call_text, made, normal, real_tokens
-from utils.checks.engine.probes import in_training
-from utils.checks.lesson04.common import MODULES, blank
+from utils.checks.lesson04.common import MODULES, blank, habits, turned, watched
 from utils.checks.lesson04.feed_forward import FeedForward
 from utils.checks.lesson04.layer_norm import LayerNorm
 
@@ -106,90 +105,46 @@ def _pre_norm_on_queries(block, x, attend):
     return x + block.feed_forward(block.norm2(x))
 
 
-def _post_without_first_residual(block, x, attend):
-    x = block.norm1(attend(x))
-    return block.norm2(x + block.feed_forward(x))
+def _in_both(norms=(1, 2), adds=(1, 1), halves=(1, 1), second_adds_to="z", second_reads="z"):
+    """Both formulas with the same mistake; z is what the first half has made of x.
 
+    Args:
+        norms: the numbers of the norms of both halves; 0 for none.
+        adds: 0 where a half replaces x.
+        halves: 0 for a half that is left out.
+        second_adds_to: "x" or "z".
+        second_reads: "x" or "z".
+    """
 
-def _pre_without_first_residual(block, x, attend):
-    x = attend(block.norm1(x))
-    return x + block.feed_forward(block.norm2(x))
+    def formula(pre):
+        def steps(block, x, attend):
+            first, second = (getattr(block, f"norm{i}") if i else nn.Identity() for i in norms)
+            z = x
+            if halves[0]:
+                z = adds[0] * x + attend(first(x)) if pre else first(adds[0] * x + attend(x))
+            if not halves[1]:
+                return z
+            kept, read = (x if word == "x" else z for word in (second_adds_to, second_reads))
+            if pre:
+                return adds[1] * kept + block.feed_forward(second(read))
+            return second(adds[1] * kept + block.feed_forward(read))
 
+        return steps
 
-def _pre_without_second_residual(block, x, attend):
-    return block.feed_forward(block.norm2(x + attend(block.norm1(x))))
-
-
-def _post_one_norm(block, x, attend):
-    x = block.norm1(x + attend(x))
-    return block.norm1(x + block.feed_forward(x))
-
-
-def _pre_one_norm(block, x, attend):
-    x = x + attend(block.norm1(x))
-    return x + block.feed_forward(block.norm1(x))
-
-
-def _post_norms_swapped(block, x, attend):
-    x = block.norm2(x + attend(x))
-    return block.norm1(x + block.feed_forward(x))
-
-
-def _pre_norms_swapped(block, x, attend):
-    x = x + attend(block.norm2(x))
-    return x + block.feed_forward(block.norm1(x))
-
-
-def _no_norms(block, x, attend):
-    x = x + attend(x)
-    return x + block.feed_forward(x)
-
-
-def _post_without_norm1(block, x, attend):
-    x = x + attend(x)
-    return block.norm2(x + block.feed_forward(x))
-
-
-def _pre_without_norm1(block, x, attend):
-    x = x + attend(x)
-    return x + block.feed_forward(block.norm2(x))
-
-
-def _pre_without_norm2(block, x, attend):
-    x = x + attend(block.norm1(x))
-    return x + block.feed_forward(x)
-
-
-def _post_parallel(block, x, attend):
-    return block.norm2(block.norm1(x + attend(x)) + block.feed_forward(x))
-
-
-def _pre_parallel(block, x, attend):
-    return x + attend(block.norm1(x)) + block.feed_forward(block.norm2(x))
-
-
-def _post_residual_from_input(block, x, attend):
-    return block.norm2(x + block.feed_forward(block.norm1(x + attend(x))))
-
-
-def _pre_residual_from_input(block, x, attend):
-    return x + block.feed_forward(block.norm2(x + attend(block.norm1(x))))
-
-
-def _in_either(name, said, post, pre):
-    """The mistake in both formulas, and in one of them only."""
-    only_post, only_pre = f"{name}_in_post_ln", f"{name}_in_pre_ln"
-    return [
-        Mistake(name, said, _block(post, pre)),
-        Mistake(only_post, f"{said} With `norm_first=True` yours is right.", _block(post)),
-        Mistake(only_pre, f"{said} With `norm_first=False` yours is right.", _block(pre=pre)),
-    ]
+    return _block(post=formula(False), pre=formula(True))
 
 
 def _run_block(cls, build, x, mask=None):
     block = made(cls, build, _EncoderBlock)
+    longer = torch.cat([x, 1 - x], dim=1)
+    real = real_tokens(longer.shape[1], *range(1, len(x) + 1))
+    again = {
+        "without a mask": (x,),
+        "with x twice as long and a mask": (longer, real),
+        "with x twice as long and no mask": (longer,),
+    }
     masks = () if mask is None else (mask,)
-    return in_training(block, x, *masks, keep=lambda out, x, mask=None: blank(out, mask))
+    return watched(block, x, *masks, keep=lambda out, x, mask=None: blank(out, mask), again=again)
 
 
 def _block_case(x, mask=None, **build):
@@ -208,20 +163,32 @@ EncoderBlock = Exercise(
     probe=_run_block,
     tolerance=MODULES,
     cases=lambda: [
-        _block_case(normal(1, 2, 5, 6) + 0.5, real_tokens(5, 3, 4), n_heads=2, d_ff=7),
+        _block_case(normal(1, 2, 5, 6) + 0.5, real_tokens(5, *turned(3, 4)), n_heads=2, d_ff=7),
         _block_case(
-            normal(2, 2, 5, 6) + 0.5, real_tokens(5, 4, 2), n_heads=2, d_ff=7, norm_first=True
+            normal(2, 2, 5, 6) + 0.5,
+            real_tokens(5, *turned(4, 2)),
+            n_heads=2,
+            d_ff=7,
+            norm_first=True,
         ),
         _block_case(2 * normal(3, 2, 3, 4), n_heads=2, d_ff=5, eps=0.3),
         _block_case(2 * normal(4, 2, 3, 4), n_heads=2, d_ff=5, norm_first=True, eps=0.3),
-        _block_case(normal(5, 3, 3, 3), real_tokens(3, 2, 1, 2), n_heads=1, d_ff=3),
+        _block_case(normal(5, 3, 3, 3), real_tokens(3, *turned(2, 1, 2)), n_heads=1, d_ff=3),
         _block_case(
-            normal(6, 3, 3, 3), real_tokens(3, 1, 2, 2), n_heads=3, d_ff=3, norm_first=True
+            normal(6, 2, 3, 3), real_tokens(3, *turned(1, 2)), n_heads=3, d_ff=3, norm_first=True
         ),
         _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4),
         _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4, norm_first=True),
+        # so large that minus infinity, or a billion, hides the padding, and minus 100 does not
+        _block_case(
+            20 * torch.tensor([[[1.0, -2.0, 0.5], [2.0, 1.0, -1.0], [-3.0, 4.0, 2.0]]]),
+            real_tokens(3, 2),
+            n_heads=1,
+            d_ff=4,
+        ),
     ],
     mistakes=[
+        *habits(_EncoderBlock),
         Mistake(
             "norm_first_ignored",
             "`self.norm_first` is not asked: your block normalises after each sum (post-LN) "
@@ -260,89 +227,75 @@ EncoderBlock = Exercise(
             "from `norm1(x)` as well. Put `norm1(x)` in a variable and pass it three times.",
             _block(pre=_pre_norm_on_queries),
         ),
-        *_in_either(
+        Mistake(
             "no_residual_around_attention",
             "What attention returns *replaces* `x`. It has to be added to it: "
             "`x + attention(...)`.",
-            _post_without_first_residual,
-            _pre_without_first_residual,
+            _in_both(adds=(0, 1)),
         ),
-        *_in_either(
+        Mistake(
             "no_residual_around_feed_forward",
             "What the feed-forward layer returns *replaces* `x`. It has to be added to it: "
             "`x + feed_forward(...)`.",
-            lambda block, x, attend: block.norm2(block.feed_forward(block.norm1(x + attend(x)))),
-            _pre_without_second_residual,
+            _in_both(adds=(1, 0)),
         ),
-        *_in_either(
+        Mistake(
             "no_residuals",
             "Nothing is added to `x`: attention and the feed-forward layer replace it. "
             "Both have to be added, `x + ...`.",
-            lambda block, x, attend: block.norm2(block.feed_forward(block.norm1(attend(x)))),
-            lambda block, x, attend: block.feed_forward(block.norm2(attend(block.norm1(x)))),
+            _in_both(adds=(0, 0)),
         ),
-        *_in_either(
+        Mistake(
             "residual_from_the_input",
             "The second sum adds the block's *input*. By then `x` is what the attention half has "
             "made of it, and that is what the feed-forward layer's result is added to.",
-            _post_residual_from_input,
-            _pre_residual_from_input,
+            _in_both(second_adds_to="x"),
         ),
-        *_in_either(
+        Mistake(
             "feed_forward_of_the_input",
             "The feed-forward layer works on the block's *input*, beside attention rather than "
             "after it. Give it what the attention half has made of `x`.",
-            _post_parallel,
-            _pre_parallel,
+            _in_both(second_reads="x"),
         ),
-        *_in_either(
+        Mistake(
             "feed_forward_left_out",
             "The second half is left out: after attention comes the feed-forward layer, with a sum "
             "and `norm2` of its own.",
-            lambda block, x, attend: block.norm1(x + attend(x)),
-            lambda block, x, attend: x + attend(block.norm1(x)),
+            _in_both(halves=(1, 0)),
         ),
-        *_in_either(
+        Mistake(
             "attention_left_out",
             "The first half is left out: before the feed-forward layer the words look at one "
             "another, with a sum and `norm1` of its own.",
-            lambda block, x, attend: block.norm2(x + block.feed_forward(x)),
-            lambda block, x, attend: x + block.feed_forward(block.norm2(x)),
+            _in_both(halves=(0, 1)),
         ),
-        *_in_either(
+        Mistake(
             "norm1_used_twice",
             "`norm1` is used in both halves. The feed-forward half has a norm of its own, `norm2`.",
-            _post_one_norm,
-            _pre_one_norm,
+            _in_both(norms=(1, 1)),
         ),
-        *_in_either(
+        Mistake(
             "norms_swapped",
             "The norms are swapped: `norm1` belongs to attention, `norm2` to the feed-forward "
             "layer.",
-            _post_norms_swapped,
-            _pre_norms_swapped,
+            _in_both(norms=(2, 1)),
         ),
-        *_in_either(
+        Mistake(
             "norms_left_out",
             "There are no norms: `norm1` belongs to attention, `norm2` to the feed-forward layer.",
-            _no_norms,
-            _no_norms,
+            _in_both(norms=(0, 0)),
         ),
-        *_in_either(
+        Mistake(
             "norm1_left_out",
             "`norm1` is not used: each half has a norm of its own, and this one belongs to "
             "attention.",
-            _post_without_norm1,
-            _pre_without_norm1,
+            _in_both(norms=(0, 2)),
         ),
-        *_in_either(
+        Mistake(
             "norm2_left_out",
             "`norm2` is not used: each half has a norm of its own, and this one belongs to the "
             "feed-forward layer.",
-            lambda block, x, attend: (
-                (half := block.norm1(x + attend(x))) + block.feed_forward(half)
-            ),
-            _pre_without_norm2,
+            _in_both(norms=(1, 0)),
         ),
         Mistake(
             "mask_ignored",

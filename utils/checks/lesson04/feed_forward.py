@@ -7,7 +7,7 @@ from torch import nn
 from utils.checks.engine.compare import Tolerance, show
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import call_text, made, normal
-from utils.checks.engine.probes import in_training
+from utils.checks.lesson04.common import habits, watched
 
 
 class _FeedForward(nn.Module):
@@ -31,6 +31,11 @@ def _with(activation):
     return _mlp(lambda self, x: self.linear2(activation(self.linear1(x))))
 
 
+def _fed_forward(cls, build, x):
+    again = {"with fewer vectors": (x[:1] + 1,)}
+    return watched(made(cls, build, _FeedForward), x, again=again)
+
+
 def _feed_forward_case(d_model, d_ff, x):
     build = {"d_model": d_model, "d_ff": d_ff}
     given = f"x={show(x)}" if x.numel() <= 12 else f"x of shape {tuple(x.shape)}"
@@ -43,7 +48,7 @@ FeedForward = Exercise(
     name="FeedForward",
     oracle=_FeedForward,
     compared_with="`nn.Sequential(linear1, nn.GELU(), linear2)`",
-    probe=lambda cls, build, x: in_training(made(cls, build, _FeedForward), x),
+    probe=_fed_forward,
     tolerance=Tolerance(absolute=1e-5, relative=1e-5),  # the two GELUs differ by 5e-4 at most
     cases=lambda: [
         _feed_forward_case(4, 7, 2 * normal(1, 2, 3, 4)),
@@ -53,6 +58,7 @@ FeedForward = Exercise(
         _feed_forward_case(2, 4, torch.tensor([[0.0, 0.0], [60.0, -40.0]])),
     ],
     mistakes=[
+        *habits(_FeedForward),
         Mistake(
             "tanh_gelu",
             "That is the approximation of GELU with `tanh`, which GPT-2 uses. It differs from the "
@@ -82,6 +88,17 @@ FeedForward = Exercise(
             "In GELU the argument of `erf` is `x / √2`: "
             "`0.5 * x * (1 + torch.erf(x / math.sqrt(2)))`, or simply `F.gelu(x)`.",
             _with(lambda x: 0.5 * x * (1 + torch.erf(x))),
+        ),
+        Mistake(
+            "half_left_out",
+            "A factor ½ is missing: the probability in GELU is `0.5 * (1 + erf(...))`. Or take "
+            "`F.gelu`.",
+            _with(lambda x: 2 * F.gelu(x)),
+        ),
+        Mistake(
+            "probability_without_x",
+            "That is the probability alone. GELU is `x` *times* it: `F.gelu`.",
+            _with(torch.special.ndtr),
         ),
         Mistake(
             "sigmoid",

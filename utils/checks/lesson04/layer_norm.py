@@ -7,8 +7,8 @@ from torch import nn
 from utils.checks.engine.compare import show
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import call_text, made, normal
-from utils.checks.engine.probes import fill, in_training
-from utils.checks.lesson04.common import MODULES
+from utils.checks.engine.probes import fill
+from utils.checks.lesson04.common import MODULES, habits, watched
 
 
 class _LayerNorm(nn.Module):
@@ -51,14 +51,6 @@ def _norm(
     return Mutant
 
 
-def _after_norm(change):
-    class Mutant(_LayerNorm):
-        def forward(self, x):
-            return change(super().forward(x))
-
-    return Mutant
-
-
 def _brackets_missing():
     class Mutant(_LayerNorm):
         def forward(self, x):
@@ -78,7 +70,9 @@ def _whole_tensor():
 
 
 def _normed(cls, build, x, slopes_of_inputs=True):
-    return in_training(made(cls, build, _LayerNorm), x, slopes_of_inputs=slopes_of_inputs)
+    again = {"with fewer vectors": (x[:1] + 1,)}
+    norm = made(cls, build, _LayerNorm)
+    return watched(norm, x, again=again, slopes_of_inputs=slopes_of_inputs)
 
 
 def _norm_case(x, slopes_of_inputs=True, **build):
@@ -106,6 +100,7 @@ LayerNorm = Exercise(
         _norm_case(normal(4, 3, 3, 3) + 0.5),
         _norm_case(torch.tensor([[1.0, 2.0, 6.0]]), eps=0.5),
         _norm_case(0.01 * normal(5, 1, 1, 4)),
+        _norm_case(torch.tensor([[1.0, 3.0], [5.0, 5.0]]), eps=1e-12),
         _norm_case(torch.tensor([[2.0, 2.0, 2.0, 2.0], [-4.0, -4.0, -4.0, -4.0]])),
         # so far from 0 that 32 bits hold the result, but not the gradient
         _norm_case(
@@ -119,18 +114,7 @@ LayerNorm = Exercise(
             "asked otherwise. Here the plain mean of the squares is meant: `unbiased=False`.",
             _norm(variance=lambda x, dim, keepdim: x.var(dim, keepdim=keepdim)),
         ),
-        Mistake(
-            "no_gradient",
-            "The numbers are right, but weight and bias would not learn: is there a `detach`, a "
-            "`.data`, a `no_grad`, or a way through NumPy?",
-            _after_norm(lambda y: y.detach()),
-        ),
-        Mistake(
-            "another_dtype",
-            "The numbers are right, but in float64. What comes next has float32 weights and would "
-            "stop with an error: give back the dtype that came in.",
-            _after_norm(lambda y: y.double()),
-        ),
+        *habits(_LayerNorm),
         Mistake(
             "multiplied_by_the_root",
             "You multiply by the root of the variance. Divide by it.",
@@ -165,6 +149,15 @@ LayerNorm = Exercise(
             _norm(
                 variance=lambda x, dim, keepdim: x.var(dim, keepdim=keepdim),
                 divisor=lambda var, eps: var.sqrt() + eps,
+            ),
+        ),
+        Mistake(
+            "unbiased_and_eps_left_out",
+            "Two things: `x.std` divides by `d_model - 1` (take `x.var` with `unbiased=False`), "
+            "and `eps` is left out; it belongs under the root, `torch.sqrt(var + self.eps)`.",
+            _norm(
+                variance=lambda x, dim, keepdim: x.var(dim, keepdim=keepdim),
+                divisor=lambda var, eps: var.sqrt(),
             ),
         ),
         Mistake(

@@ -1,5 +1,6 @@
 """Exercise 4.5 (stretch), `load_minilm`: its oracle, inputs, mistakes and hints."""
 
+import contextlib
 import copy
 import functools
 
@@ -9,8 +10,8 @@ from transformers import BertConfig, BertModel
 
 from utils.checks.engine.compare import Tolerance
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import real_tokens
-from utils.checks.engine.probes import fill
+from utils.checks.engine.inputs import real_tokens, seeded
+from utils.checks.engine.probes import fill, same
 from utils.checks.lesson04.common import blank
 from utils.checks.lesson04.encoder_block import EncoderBlock
 from utils.checks.lesson04.layer_norm import LayerNorm
@@ -104,56 +105,23 @@ def _forgetting(*endings):
     return _loader(lambda name, tensor: None if name.endswith(endings) else tensor, strict=False)
 
 
-def _other_layer(which):
-    """Each layer gets the weights of another one."""
-
-    def mutant(encoder, state):
-        n = len(encoder.blocks)
-        moved = dict(state)
-        for i in range(n):
-            source = f"encoder.layer.{which(i, n)}."
-            for name in [name for name in state if name.startswith(source)]:
-                moved[f"encoder.layer.{i}.{name.removeprefix(source)}"] = state[name]
-        return _load_minilm(encoder, moved)
-
-    return mutant
+def _first_layer_everywhere(encoder, state):
+    moved = dict(state)
+    for name in state:
+        if name.startswith("encoder.layer."):
+            rest = name.split(".", 3)[3]
+            moved[name] = state[f"encoder.layer.0.{rest}"]
+    return _load_minilm(encoder, moved)
 
 
-def _interleaved(parts):
-    return torch.stack(parts, dim=1).flatten(0, 1)
-
-
-def _transposed(name, tensor):
-    in_proj = "in_proj_weight" in name
-    if in_proj:
-        return torch.cat([part.T for part in tensor.chunk(3)])
-    return tensor.T if "out_proj.weight" in name else tensor
-
-
-def _what_is_there(encoder, state):
-    """Take what is found, and say nothing of what is not."""
-    there = encoder.state_dict()
-    for theirs, ours in EMBEDDINGS.items():
-        there[ours] = state.get(theirs, there[ours])
-    for i in range(len(encoder.blocks)):
-        for kind in "weight", "bias":
-            for their_part, our_part in LAYER.items():
-                ours = f"blocks.{i}.{our_part}.{kind}"
-                there[ours] = state.get(f"encoder.layer.{i}.{their_part}.{kind}", there[ours])
-            ours = f"blocks.{i}.attention.in_proj_{kind}"
-            names = [f"encoder.layer.{i}.attention.self.{p}.{kind}" for p in QKV]
-            pairs = zip(names, there[ours].chunk(3), strict=True)
-            there[ours] = torch.cat([state.get(name, old) for name, old in pairs])
-    encoder.load_state_dict(there)
+def _silent(encoder, state):
+    with contextlib.suppress(KeyError):
+        _load_minilm(encoder, state)
     return encoder
 
 
 def _not_returned(encoder, state):
     _load_minilm(encoder, state)
-
-
-def _load_result(encoder, state):
-    return encoder.load_state_dict(_translated(state, len(encoder.blocks)))
 
 
 def _hugging_faces_names(encoder, state):
@@ -162,7 +130,7 @@ def _hugging_faces_names(encoder, state):
 
 
 @functools.cache
-def _bert(d_model, n_heads, d_ff, n_layers):
+def _bert(d_model, n_heads, d_ff, n_layers, seed):
     """A small BERT with weights drawn widely enough that every one of them shows."""
     config = BertConfig(
         vocab_size=11,
@@ -173,17 +141,21 @@ def _bert(d_model, n_heads, d_ff, n_layers):
         num_hidden_layers=n_layers,
         attn_implementation="eager",
     )
-    with torch.random.fork_rng(devices=[]):
-        return fill(BertModel(config))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        bert = fill(BertModel(config))
+        torch.manual_seed(seed)
+        for weight in bert.parameters():
+            weight += 0.1 * torch.randn(weight.shape)
+    return bert
 
 
-def _hidden_states(answer, shape, without=()):
+def _hidden_states(answer, *shape, without=()):
     """The hidden states of the loaded encoder, and for the oracle those of BERT itself.
 
     With names in `without`, each is taken out of the state in turn, and the result is a word: was
     every such state refused?
     """
-    bert, encoder = _bert(*shape), fill(_Encoder(11, 7, *shape))
+    bert, encoder = _bert(*shape), fill(_Encoder(11, 7, *shape[:-1]))
     state = {name: tensor.clone() for name, tensor in bert.state_dict().items()}
     for start in without:
         kept = {name: tensor for name, tensor in state.items() if not name.startswith(start)}
@@ -200,22 +172,23 @@ def _hidden_states(answer, shape, without=()):
     ids, mask = torch.tensor([[3, 1, 4, 1, 5], [9, 2, 6, 0, 0]]), real_tokens(5, 5, 3)
     if answer is _load_minilm:
         found = bert(ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
-    else:
-        names = set(state)
-        loaded = answer(encoder, state)
-        if not isinstance(loaded, nn.Module):
-            return loaded
-        if set(state) != names:
-            return "`state` has other names than before: whoever called it still needs it"
-        if loaded is not encoder:
-            return "what is returned is another encoder than the one that was given"
-        found = loaded(ids, mask)
-    return [blank(hidden, mask) for hidden in found]
+        return [blank(hidden, mask) for hidden in found]
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    loaded = answer(encoder, state)
+    if not isinstance(loaded, nn.Module):
+        return loaded
+    if set(state) != set(before) or not all(same(state[name], before[name]) for name in before):
+        return "`state` is not what it was before: whoever called it still needs it"
+    if loaded is not encoder:
+        return "what is returned is another encoder than the one that was given"
+    if not all(weight.requires_grad for weight in encoder.parameters()):
+        return "some weights can no longer learn: their `requires_grad` is False"
+    return [blank(hidden, mask) for hidden in loaded(ids, mask)]
 
 
 def _all_names():
     """Every weight that an encoder needs, by BERT's name; and a whole layer."""
-    names = [name for name in _bert(4, 1, 5, 2).state_dict() if not name.startswith("pooler")]
+    names = [name for name in _bert(4, 1, 5, 2, 0).state_dict() if not name.startswith("pooler")]
     return (*names, "encoder.layer.1.")
 
 
@@ -224,7 +197,7 @@ def _load_case(d_model, n_heads, d_ff, n_layers, **options):
     label += "layers; then all its hidden states, the embeddings' first"
     if options:
         label = f"a `state` with a weight missing, for example {options['without'][0]!r}"
-    return Case((d_model, n_heads, d_ff, n_layers), label=label, **options)
+    return Case(d_model, n_heads, d_ff, n_layers, seeded(0), label=label, **options)
 
 
 load_minilm = Exercise(
@@ -237,6 +210,7 @@ load_minilm = Exercise(
     cases=lambda: [
         _load_case(6, 2, 9, 2),
         _load_case(4, 2, 4, 3),
+        _load_case(4, 2, 3, 11),  # the name of layer 10 begins like that of layer 1
         _load_case(4, 1, 5, 2, without=("encoder.layer.1.output.dense.bias", *_all_names())),
     ],
     mistakes=[
@@ -248,31 +222,31 @@ load_minilm = Exercise(
             _hugging_faces_names,
         ),
         Mistake(
-            "embeddings_only",
-            "Only the embeddings are loaded, the blocks are as random as before. Go through "
-            "`range(len(encoder.blocks))` and fill `new` for each.",
-            _loader(
-                lambda name, tensor: None if name.startswith("blocks.") else tensor, strict=False
-            ),
-        ),
-        Mistake(
             "missing_weights_accepted",
             "All is well while `state` is complete. With a weight missing, it goes on without it "
             "and says nothing: take each with `state[name]`, and end with "
             "`encoder.load_state_dict(new)`, without `strict=False`.",
-            _what_is_there,
+            _silent,
         ),
         Mistake(
-            "state_emptied",
-            "You take weights out of `state` (`pop`?), or put others in: whoever called the "
-            "function would find it changed. Read with `state[name]`, and build a new dict.",
+            "state_changed",
+            "`state` is not afterwards what it was (`pop`, a new entry, a step in place?): whoever "
+            "called the function would find it changed. Read with `state[name]`, and build a new "
+            "dict.",
             _emptying,
         ),
         Mistake(
             "loaded_into_another_encoder",
-            "The weights are right, but in another encoder: load them into the `encoder` that you "
-            "are given, and return it.",
+            "What you return is another encoder than the one you were given: load the weights into "
+            "that one, and return it.",
             lambda encoder, state: _load_minilm(copy.deepcopy(encoder), state),
+        ),
+        Mistake(
+            "frozen",
+            "Afterwards there are weights that can no longer learn: is there a "
+            "`requires_grad = False`, or an `nn.Parameter` made without a gradient? "
+            "`load_state_dict` only changes the numbers.",
+            lambda encoder, state: _load_minilm(encoder, state).requires_grad_(False),
         ),
         Mistake(
             "norm1_twice",
@@ -287,18 +261,6 @@ load_minilm = Exercise(
             _loader(order=("key", "query", "value")),
         ),
         Mistake(
-            "value_before_key",
-            "Key and value are swapped. In `in_proj_weight` and `in_proj_bias` the order is query, "
-            "key, value.",
-            _loader(order=("query", "value", "key")),
-        ),
-        Mistake(
-            "value_first",
-            "The three are in reverse. In `in_proj_weight` and `in_proj_bias` the order is query, "
-            "key, value.",
-            _loader(order=("value", "key", "query")),
-        ),
-        Mistake(
             "query_three_times",
             "The query's weights stand for all three. Stack query, key and value on top of one "
             "another.",
@@ -308,13 +270,7 @@ load_minilm = Exercise(
             "interleaved",
             "The rows of query, key and value take turns. They belong on top of one another, "
             "first all of query: `torch.cat`, not `torch.stack`.",
-            _loader(join=_interleaved),
-        ),
-        Mistake(
-            "transposed",
-            "The attention weights are transposed. Both sides keep a linear layer as "
-            "`(outputs, inputs)`: copy them as they are.",
-            _loader(_transposed),
+            _loader(join=lambda parts: torch.stack(parts, dim=1).flatten(0, 1)),
         ),
         Mistake(
             "norms_swapped",
@@ -337,15 +293,10 @@ load_minilm = Exercise(
             ),
         ),
         Mistake(
-            "layers_reversed",
-            "The layers are loaded in reverse: `encoder.layer.0` is the first block.",
-            _other_layer(lambda i, n: n - 1 - i),
-        ),
-        Mistake(
             "first_layer_in_all_blocks",
             "Every block gets the weights of layer 0. Is the number fixed in a name? "
             'It has to be the block\'s own, `f"encoder.layer.{i}."`.',
-            _other_layer(lambda i, n: 0),
+            _first_layer_everywhere,
         ),
         Mistake(
             "biases_not_copied",
@@ -358,12 +309,6 @@ load_minilm = Exercise(
             "`in_proj_bias` is not filled: the biases of query, key and value are stacked just "
             "like the weights.",
             _forgetting("in_proj_bias"),
-        ),
-        Mistake(
-            "position_table_not_copied",
-            "The table of positions is not copied: "
-            "`embeddings.position_embeddings.weight` is our `position.weight`.",
-            _forgetting("position.weight"),
         ),
         Mistake(
             "segment_table_not_copied",
@@ -379,12 +324,6 @@ load_minilm = Exercise(
             ),
         ),
         Mistake(
-            "out_proj_not_copied",
-            "Attention's last layer is not copied: `attention.output.dense` is our "
-            "`attention.out_proj`.",
-            _forgetting("out_proj.weight", "out_proj.bias"),
-        ),
-        Mistake(
             "encoder_not_returned",
             "The weights are loaded, but the encoder is not returned: `return encoder`.",
             _not_returned,
@@ -393,7 +332,7 @@ load_minilm = Exercise(
             "load_result_returned",
             "You return what `load_state_dict` returns, which is only a report about names. "
             "Load on one line, and `return encoder` on the next.",
-            _load_result,
+            lambda encoder, state: encoder.load_state_dict(_translated(state, len(encoder.blocks))),
         ),
     ],
     hints=[

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal, real_tokens
-from utils.checks.lesson04.common import MODULES
+from utils.checks.lesson04.common import MODULES, turned
 
 
 def _mean_pool(hidden, mask):
@@ -61,19 +61,21 @@ mean_pool = Exercise(
     compared_with="the mean of each text's real tokens, one text at a time",
     tolerance=MODULES,
     cases=lambda: [
-        _pool_case(1, real_tokens(5, 5, 3, 4), 4),
-        _pool_case(2, real_tokens(6, 2, 6).long(), 3),
-        _pool_case(3, real_tokens(3, 1, 3, 2), 3),
-        _pool_case(4, real_tokens(3, 2, 1, 3).long(), 3),
-        _pool_case(5, real_tokens(5, 3, 4).flip(1), 3),
+        _pool_case(1, real_tokens(5, *turned(5, 3, 4)), 4),
+        _pool_case(2, real_tokens(6, *turned(2, 6)).long(), 3),
+        _pool_case(3, real_tokens(3, *turned(1, 3, 2)), 3),
+        _pool_case(4, real_tokens(4, *turned(2, 1, 3, 4)).long(), 4),
+        _pool_case(5, real_tokens(5, *turned(3, 4)).flip(1), 3),
         Case(
             torch.tensor([[[1.0, 2.0], [3.0, 6.0], [90.0, -70.0]]]),
             torch.tensor([[1, 1, 0]]),
         ),
+        Case(torch.tensor([[[2.0], [4.0], [9.0]]]), torch.tensor([[1, 1, 0]])),
         _pool_case(6, real_tokens(1, 1, 1, 1, 1), 3),
-        _pool_case(7, real_tokens(6, 2, 4), 3),
+        _pool_case(7, real_tokens(7, *turned(2, 4)), 3),
         Case(torch.tensor([[[0.0, 2.0], [2.0, 4.0]]]), torch.tensor([[True, True]])),
         _pool_case(8, real_tokens(4, 3).long(), 2),
+        _pool_case(9, real_tokens(300, *turned(257, 300)), 2),
     ],
     mistakes=[
         Mistake(
@@ -131,6 +133,12 @@ mean_pool = Exercise(
             "The padding is set to 0 but still counted: you divide by T. Divide by the number of "
             "real tokens, `mask.sum(1)`.",
             _pooled(count=lambda h, m: h.shape[1]),
+        ),
+        Mistake(
+            "divided_by_the_longest",
+            "You divide every text by the number of real tokens of the *longest* one. Each has its "
+            "own number.",
+            _pooled(count=lambda h, m: m.sum(1).max()),
         ),
         Mistake(
             "not_divided",

@@ -27,10 +27,8 @@ def _by_value(query, vectors, k):
 
 
 def _row_numbers(answer, query, vectors, k):
-    """A list of ints for a list or a vector of whole numbers; anything else as it is."""
+    """A list of ints for a list of whole numbers; anything else as it is."""
     found = answer(query, vectors, k)
-    if hasattr(found, "tolist") and getattr(found, "ndim", 0) == 1:
-        found = found.tolist()
     if not isinstance(found, list | tuple):
         return found
     found = [x.item() if hasattr(x, "item") and x.ndim == 0 else x for x in found]
@@ -68,9 +66,23 @@ search = Exercise(
             torch.tensor([[9.0, -9.0], [0.2, 0.1], [-4.0, -2.1], [3.0, 3.0]]),
             2,
         ),
-        Case(torch.tensor([1.0, 0.0]), torch.tensor([[-5.0, 0.0], [-1.0, 1.0], [-1.0, 3.0]]), 3),
-        Case(torch.tensor([1.0, 1.0]), torch.tensor([[1.0, 0], [2.0, 2.1], [1, 0], [2, 2.1]]), 3),
-        Case(torch.tensor([1.0, 0.0]), torch.tensor([[10.0, 0.4], [10.0, 0.1], [10.0, 0.7]]), 2),
+        Case(normal(10, 4), _of_lengths(11, 300, 4), 290),
+        Case(
+            torch.tensor([1.0, 0.0]),
+            torch.tensor([[-5.0, 0], [-1, 1], [-1, 3], [-2, -1], [-3, 1], [-1, -2]]),
+            3,
+        ),
+        Case(
+            torch.tensor([1.0, 1.0]),
+            torch.tensor([[1.0, 0], [2, 2.1], [1, 0], [2, 2.1], [-1, 0], [-2, 0], [-3, 1]]),
+            3,
+        ),
+        Case(
+            torch.tensor([1.0, 0.0]),
+            torch.tensor([[10.0, 0.4], [10, 0.1], [10, 0.7], [-1, 0.5], [3, -3]]),
+            3,
+        ),
+        Case(torch.tensor([1.0, 0.0]), torch.tensor([[2.0, 2.0], [3.0, 0.0], [-5.0, 0.0]]), 2),
     ],
     mistakes=[
         Mistake(

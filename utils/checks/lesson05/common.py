@@ -17,17 +17,3 @@ def weigh(module: nn.Module, like: nn.Module) -> nn.Module:
             usual = float("norm" in name and name.endswith("weight"))
             parameter.copy_(usual + 0.4 * (parameter - usual))
     return module
-
-
-def gradient_said(module: nn.Module, result: torch.Tensor) -> str:
-    """Whether the module could be trained: what happens when the gradient is taken."""
-    if not (isinstance(result, torch.Tensor) and result.requires_grad):
-        return "no gradient reaches the weights"
-    try:
-        result.square().sum().backward()
-    except RuntimeError as error:
-        if "inplace" not in str(error):
-            raise
-        return "no gradient: a tensor was changed in place"
-    without = [name for name, p in module.named_parameters() if p.grad is None]
-    return f"no gradient reaches {without[0]}" if without else "the gradient reaches every weight"

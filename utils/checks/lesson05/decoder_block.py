@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
-from utils.checks.lesson05.common import FLOAT32, gradient_said, weigh
+from utils.checks.engine.inputs import call_text, made, normal, real_tokens
+from utils.checks.lesson04.common import habits, turned, watched
+from utils.checks.lesson05.common import FLOAT32, weigh
 
 
 class _DecoderBlock(nn.Module):
@@ -67,12 +68,41 @@ def _block(**methods):
     return type("DecoderBlock", (_BlockInSteps,), methods)
 
 
-def _side_by_side(second_norm):
+def _three_steps(norms=(1, 2, 3), adds=(1, 1, 1), asks="a", second_adds_to="a", third_reads="b"):
+    """The three steps with one thing else; y is the block's input, a and b the first two results.
+
+    Args:
+        norms: the numbers of the norms; 0 for none.
+        adds: 0 where a step replaces what it should be added to.
+        asks: "a" or "y", from which the cross-attention's queries come.
+        second_adds_to: "a" or "y".
+        third_reads: "b" or "a", which the feed-forward part reads.
+    """
+
     def steps(self, y, look):
-        y = self.norm1(y + self.attend(y) + look(y))
-        return getattr(self, second_norm)(y + self.feed_forward(y))
+        first, second, third = (getattr(self, f"norm{i}") if i else nn.Identity() for i in norms)
+        a = first(adds[0] * y + self.attend(y))
+        kept, asked = (y if word == "y" else a for word in (second_adds_to, asks))
+        b = second(adds[1] * kept + look(asked))
+        return third(adds[2] * b + self.feed_forward(b if third_reads == "b" else a))
 
     return steps
+
+
+def _reading(*names, causal=False):
+    """A cross-attention with these for query, key and value."""
+
+    def look(self, y, memory, hidden):
+        q, k, v = ({"y": y, "memory": memory}[name] for name in names)
+        future = self.future(y.shape[1]) if causal else None
+        return self.cross_attention(q, k, v, key_padding_mask=hidden, attn_mask=future)[0]
+
+    return look
+
+
+def _side_by_side(self, y, look):
+    y = self.norm1(y + self.attend(y) + look(y))
+    return self.norm3(y + self.feed_forward(y))
 
 
 def _cross_first(self, y, look):
@@ -81,59 +111,10 @@ def _cross_first(self, y, look):
     return self.norm3(y + self.feed_forward(y))
 
 
-def _cross_first_norms_in_order(self, y, look):
-    y = self.norm1(y + look(y))
-    y = self.norm2(y + self.attend(y))
-    return self.norm3(y + self.feed_forward(y))
-
-
-def _cross_reads_the_input(self, y, look):
-    attended = self.norm1(y + self.attend(y))
-    y = self.norm2(attended + look(y))
-    return self.norm3(y + self.feed_forward(y))
-
-
-def _cross_added_to_the_input(self, y, look):
-    a = self.norm1(y + self.attend(y))
-    b = self.norm2(y + look(a))
-    return self.norm3(b + self.feed_forward(b))
-
-
-def _feed_forward_of_a(self, y, look):
-    a = self.norm1(y + self.attend(y))
-    b = self.norm2(a + look(a))
-    return self.norm3(b + self.feed_forward(a))
-
-
 def _pre_norm(self, y, look):
     y = y + self.attend(self.norm1(y))
     y = y + look(self.norm2(y))
     return y + self.feed_forward(self.norm3(y))
-
-
-def _norms(first, second, third):
-    """The three steps with these numbers of norms (0: none)."""
-
-    def steps(self, y, look):
-        norm1, norm2, norm3 = (
-            getattr(self, f"norm{i}") if i else nn.Identity() for i in (first, second, third)
-        )
-        y = norm1(y + self.attend(y))
-        y = norm2(y + look(y))
-        return norm3(y + self.feed_forward(y))
-
-    return steps
-
-
-def _residuals(first=True, second=True, third=True):
-    """The three steps with some of the residual connections left out."""
-
-    def steps(self, y, look):
-        y = self.norm1(first * y + self.attend(y))
-        y = self.norm2(second * y + look(y))
-        return self.norm3(third * y + self.feed_forward(y))
-
-    return steps
 
 
 def _normed_before_the_residual(self, y, look):
@@ -142,20 +123,9 @@ def _normed_before_the_residual(self, y, look):
     return y + self.norm3(self.feed_forward(y))
 
 
-def _added_in_place(self, y, look):
+def _without_feed_forward(self, y, look):
     y = self.norm1(y + self.attend(y))
-    y = self.norm2(y + look(y))
-    y += self.feed_forward(y)
-    return self.norm3(y)
-
-
-def _without_feed_forward(norm3):
-    def steps(self, y, look):
-        y = self.norm1(y + self.attend(y))
-        y = self.norm2(y + look(y))
-        return self.norm3(y) if norm3 else y
-
-    return steps
+    return self.norm2(y + look(y))
 
 
 def _without_memory(self, y, look):
@@ -163,37 +133,34 @@ def _without_memory(self, y, look):
     return self.norm3(y + self.feed_forward(y))
 
 
-def _modules_swapped(self, y, memory, mask=None):
-    future, hidden = self.future(y.shape[1]), self.hidden(mask)
-    y = self.norm1(y + self.cross_attention(y, y, y, attn_mask=future)[0])
-    y = self.norm2(y + self.self_attention(y, memory, memory, key_padding_mask=hidden)[0])
-    return self.norm3(y + self.feed_forward(y))
+LARGE = torch.tensor(
+    [[[1.0, -2, 1], [2, 1, -1], [-3, 4, 2]], [[-1, 2, 1], [1, 1, -3], [3, -4, -2]]]
+)
 
 
-def _block_output(answer, sizes, y, memory, mask=None, trains=False):
-    """What the block makes of its input; with `trains`, whether a gradient comes back as well."""
-    block = weigh(answer(*sizes), like=_DecoderBlock(*sizes))
+def _block_output(cls, build, y, memory, mask=None):
+    block = weigh(made(cls, build, _DecoderBlock), like=_DecoderBlock(**build))
+    longer = torch.cat([memory, 1 - memory], dim=1)
+    real = real_tokens(longer.shape[1], *range(1, len(y) + 1))
+    long_y = y.repeat(1, 130 // y.shape[1] + 1, 1).cumsum(1).sin()  # at least 130 words
+    again = {
+        "without a mask": (y, memory),
+        "with a memory twice as long and a mask": (y, longer, real),
+        f"with {long_y.shape[1]} words in y and no mask": (long_y, longer),
+    }
     masks = () if mask is None else (mask,)
-    with torch.no_grad():
-        result = block(y, memory, *masks)
-    if trains:
-        memory = memory.clone().requires_grad_()
-        gradient = gradient_said(block, block(y, memory, *masks))
-        reached = memory.grad is not None and bool((memory.grad != 0).any())
-        return {"result": result, "gradient": gradient, "the memory gets a gradient": reached}
-    return result
+    return watched(block, y, memory, *masks, again=again)
 
 
-def _block_case(sizes, B, T, S, real=None, trains=False):
-    """Random y and memory; `real` says how many words of each source are no padding."""
-    d_model = sizes[0]
-    mask = None if real is None else torch.arange(S) < torch.tensor(real)[:, None]
-    label = f"DecoderBlock{sizes} on y of shape {(B, T, d_model)}, memory {(B, S, d_model)}, "
-    label += "mask None" if mask is None else f"mask {mask.int().tolist()}"
-    label += ", and the gradient" if trains else ""
-    seed = 100 * T + S
+def _block_case(seed, B, T, S, d_model, n_heads, d_ff, lengths=()):
+    """Random y and memory; `lengths` says how many words of each source are no padding."""
+    build = {"d_model": d_model, "n_heads": n_heads, "d_ff": d_ff}
+    label = f"{call_text('DecoderBlock', build)} with weights of the check's own,\n"
+    label += f"y of shape {(B, T, d_model)}, memory of shape {(B, S, d_model)}, "
+    label += f"mask with rows of {[*lengths]} words" if lengths else "no mask"
     y, memory = normal(seed, B, T, d_model), normal(seed + 1, B, S, d_model)
-    return Case(sizes, y, memory, mask, trains, label=label)
+    masks = (real_tokens(S, *turned(*lengths)),) if lengths else ()
+    return Case(build, y, memory, *masks, label=label)
 
 
 DecoderBlock = Exercise(
@@ -204,33 +171,45 @@ DecoderBlock = Exercise(
     probe=_block_output,
     tolerance=FLOAT32,
     cases=lambda: [
-        _block_case((4, 2, 6), 2, 3, 5, real=[3, 4]),
-        _block_case((4, 2, 6), 2, 3, 5),
-        _block_case((6, 2, 4), 3, 4, 4, real=[2, 3, 4]),
-        _block_case((8, 4, 6), 1, 4, 4),
-        _block_case((4, 2, 6), 1, 1, 2),
-        _block_case((4, 2, 6), 3, 4, 2, real=[2, 1, 2], trains=True),
-        _block_case((4, 2, 6), 1, 3, 4, real=[2]),
+        _block_case(1, 2, 3, 5, 4, 2, 6, lengths=(3, 4)),
+        _block_case(3, 2, 3, 5, 4, 2, 6),
+        _block_case(5, 3, 4, 4, 6, 2, 4, lengths=(2, 3, 4)),
+        _block_case(7, 1, 4, 4, 8, 4, 6),
+        _block_case(9, 1, 1, 2, 4, 2, 6),
+        _block_case(11, 3, 4, 2, 4, 2, 6, lengths=(2, 1, 2)),
+        _block_case(13, 1, 3, 4, 4, 2, 6, lengths=(2,)),
+        # so large that minus infinity, or a billion, hides a word, and minus 100 does not
+        Case(
+            {"d_model": 3, "n_heads": 1, "d_ff": 4},
+            12 * LARGE,
+            -20 * LARGE.flip(1),
+            real_tokens(3, 2, 1),
+            label="DecoderBlock(d_model=3, n_heads=1, d_ff=4) with weights of the check's own,\n"
+            f"y=12 * {LARGE.int().tolist()},\nmemory=-20 * {LARGE.flip(1).int().tolist()}, "
+            "mask with rows of [2, 1] words",
+        ),
+        _block_case(15, 2, 130, 140, 4, 2, 6, lengths=(140, 129)),
     ],
     mistakes=[
+        *habits(_DecoderBlock),
         Mistake(
             "side_by_side",
             "You add both attentions to the same `y` in one step. They come one after the other: "
             "first `norm1(y + self-attention)`, and the *result* of that asks the memory, in "
             "`norm2(y + cross-attention)`.",
-            _block(steps=_side_by_side("norm3")),
+            _block(steps=_side_by_side),
         ),
         Mistake(
             "residual_from_the_input",
             "The second sum starts from the block's input `y`. Each step goes on from the result "
             "of the one before: `norm2(a + cross-attention)`, with `a` from `norm1`.",
-            _block(steps=_cross_added_to_the_input),
+            _block(steps=_three_steps(second_adds_to="y")),
         ),
         Mistake(
             "feed_forward_reads_too_early",
             "The feed-forward part reads the result of `norm1`. It comes last: it reads, and is "
             "added to, the result of `norm2`.",
-            _block(steps=_feed_forward_of_a),
+            _block(steps=_three_steps(third_reads="a")),
         ),
         Mistake(
             "mask_of_numbers",
@@ -238,23 +217,6 @@ DecoderBlock = Exercise(
             "the future even becomes more likely. Make it bool: "
             "`torch.ones(T, T, dtype=torch.bool).triu(1)`.",
             _block(future=lambda self, T: torch.ones(T, T).triu(1)),
-        ),
-        Mistake(
-            "memory_detached",
-            "The numbers are right, but no gradient reaches the memory: is there a `detach`? The "
-            "encoder learns through it.",
-            _block(
-                look=lambda self, y, memory, hidden: self.cross_attention(
-                    y, memory.detach(), memory.detach(), key_padding_mask=hidden
-                )[0]
-            ),
-        ),
-        Mistake(
-            "side_by_side_with_norms_1_and_2",
-            "Both attentions are added to the same `y` under one norm, and `norm3` is left over. "
-            "There are three steps, each with its own residual and its own norm: self-attention, "
-            "cross-attention, feed-forward.",
-            _block(steps=_side_by_side("norm2")),
         ),
         Mistake(
             "no_causal_mask",
@@ -281,12 +243,6 @@ DecoderBlock = Exercise(
             _block(future=lambda self, T: torch.ones(T, T, dtype=torch.bool).triu(2)),
         ),
         Mistake(
-            "memory_not_used",
-            "The cross-attention reads `y` again and the memory is never used. Only the queries "
-            "come from `y`; keys and values are `memory`.",
-            _block(look=lambda self, y, memory, hidden: self.cross_attention(y, y, y)[0]),
-        ),
-        Mistake(
             "no_masks",
             "Nothing is hidden anywhere. The self-attention needs a causal mask as `attn_mask`, "
             "the cross-attention `key_padding_mask=~mask` where there is a mask.",
@@ -294,34 +250,21 @@ DecoderBlock = Exercise(
         ),
         Mistake(
             "keys_and_values_from_y",
-            "The cross-attention takes its keys and values from `y`, which does not even fit the "
-            "source's mask unless both happen to have the same length. Keys and values are "
-            "`memory`.",
-            _block(
-                look=lambda self, y, memory, hidden: self.cross_attention(
-                    y, y, y, key_padding_mask=hidden
-                )[0]
-            ),
+            "The cross-attention takes its keys and values from `y`, and the memory is never used. "
+            "Only the queries come from `y`; keys and values are `memory`.",
+            _block(look=_reading("y", "y", "y")),
         ),
         Mistake(
             "values_from_y",
             "The cross-attention finds places in the memory but takes the values from `y`. "
             "Keys *and* values are `memory`.",
-            _block(
-                look=lambda self, y, memory, hidden: self.cross_attention(
-                    y, memory, y, key_padding_mask=hidden
-                )[0]
-            ),
+            _block(look=_reading("y", "memory", "y")),
         ),
         Mistake(
             "queries_from_memory",
             "The cross-attention asks the wrong way round: the queries come from the memory. "
             "The decoder asks, so the queries are `y`, keys and values `memory`.",
-            _block(
-                look=lambda self, y, memory, hidden: self.cross_attention(
-                    memory, y, y, key_padding_mask=hidden
-                )[0]
-            ),
+            _block(look=_reading("memory", "y", "y")),
         ),
         Mistake(
             "source_padding_seen",
@@ -339,39 +282,19 @@ DecoderBlock = Exercise(
             "causal_mask_on_the_memory",
             "The cross-attention has a causal mask. The whole source is there before the first "
             "word is written: hide only its padding.",
-            _block(
-                look=lambda self, y, memory, hidden: self.cross_attention(
-                    y,
-                    memory,
-                    memory,
-                    key_padding_mask=hidden,
-                    attn_mask=self.future(y.shape[1]),
-                )[0]
-            ),
+            _block(look=_reading("y", "memory", "memory", causal=True)),
         ),
         Mistake(
             "cross_attention_reads_the_blocks_input",
             "The queries of the cross-attention are the block's *input*. They should know what the "
             "self-attention has found: take the result of `norm1`.",
-            _block(steps=_cross_reads_the_input),
+            _block(steps=_three_steps(asks="y")),
         ),
         Mistake(
             "cross_attention_first",
             "The cross-attention comes before the self-attention. First the words of `y` look at "
             "one another, then at the memory.",
             _block(steps=_cross_first),
-        ),
-        Mistake(
-            "cross_attention_first_with_norm1",
-            "You look at the memory first and at `y` second. It is the other way round: "
-            "self-attention with `norm1`, then cross-attention with `norm2`.",
-            _block(steps=_cross_first_norms_in_order),
-        ),
-        Mistake(
-            "attentions_swapped",
-            "The two modules are swapped: `self.cross_attention` reads `y`, and "
-            "`self.self_attention` reads the memory.",
-            _block(forward=_modules_swapped),
         ),
         Mistake(
             "self_attention_used_twice",
@@ -386,23 +309,23 @@ DecoderBlock = Exercise(
         Mistake(
             "no_residual_around_self_attention",
             "After the self-attention `y` is replaced, not added to: `norm1(y + …)`.",
-            _block(steps=_residuals(first=False)),
+            _block(steps=_three_steps(adds=(0, 1, 1))),
         ),
         Mistake(
             "no_residual_around_cross_attention",
             "After the cross-attention only what the memory said is left; what `y` knew is gone. "
             "Add: `norm2(y + …)`.",
-            _block(steps=_residuals(second=False)),
+            _block(steps=_three_steps(adds=(1, 0, 1))),
         ),
         Mistake(
             "no_residual_around_feed_forward",
             "The feed-forward part replaces `y`. Add to it: `norm3(y + self.feed_forward(y))`.",
-            _block(steps=_residuals(third=False)),
+            _block(steps=_three_steps(adds=(1, 1, 0))),
         ),
         Mistake(
             "no_residuals",
             "No step keeps `y`: each one must *add* to it, `norm1(y + …)`, and so on.",
-            _block(steps=_residuals(False, False, False)),
+            _block(steps=_three_steps(adds=(0, 0, 0))),
         ),
         Mistake(
             "norm_before_the_step",
@@ -419,52 +342,35 @@ DecoderBlock = Exercise(
         Mistake(
             "norm1_used_throughout",
             "`norm1` is used for all three steps. Each has its own: `norm1`, `norm2`, `norm3`.",
-            _block(steps=_norms(1, 1, 1)),
-        ),
-        Mistake(
-            "norms_1_and_2_swapped",
-            "`norm1` and `norm2` are swapped: `norm1` belongs to the self-attention.",
-            _block(steps=_norms(2, 1, 3)),
+            _block(steps=_three_steps(norms=(1, 1, 1))),
         ),
         Mistake(
             "norms_2_and_3_swapped",
             "`norm2` and `norm3` are swapped: `norm2` belongs to the cross-attention, `norm3` "
             "comes last.",
-            _block(steps=_norms(1, 3, 2)),
+            _block(steps=_three_steps(norms=(1, 3, 2))),
         ),
         Mistake(
             "last_norm_missing",
             "The last norm is missing: return `norm3(y + self.feed_forward(y))`.",
-            _block(steps=_norms(1, 2, 0)),
+            _block(steps=_three_steps(norms=(1, 2, 0))),
         ),
         Mistake(
             "no_norms",
             "The norms are left out. After each addition comes one: `norm1`, `norm2`, `norm3`.",
-            _block(steps=_norms(0, 0, 0)),
+            _block(steps=_three_steps(norms=(0, 0, 0))),
         ),
         Mistake(
             "feed_forward_left_out",
-            "The feed-forward part is missing. After the two attentions comes "
-            "`norm3(y + self.feed_forward(y))`.",
-            _block(steps=_without_feed_forward(norm3=True)),
-        ),
-        Mistake(
-            "feed_forward_and_its_norm_left_out",
             "The third step is missing: the block ends with `norm2`. There is still "
             "`norm3(y + self.feed_forward(y))` to come.",
-            _block(steps=_without_feed_forward(norm3=False)),
+            _block(steps=_without_feed_forward),
         ),
         Mistake(
             "cross_attention_left_out",
             "The memory is never looked at: the step with `self.cross_attention` and `norm2` is "
             "missing.",
             _block(steps=_without_memory),
-        ),
-        Mistake(
-            "changed_in_place",
-            "The numbers are right, but `y += …` writes over a tensor that the gradient still "
-            "needs, and training would stop with an error. Write `y = y + …`.",
-            _block(steps=_added_in_place),
         ),
     ],
     hints=[

@@ -3,9 +3,11 @@
 import torch
 from torch import nn
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
-from utils.checks.lesson05.common import FLOAT32, gradient_said, weigh
+from utils.checks.engine.inputs import call_text, made, normal, seeded
+from utils.checks.lesson04.common import blank, habits, watched
+from utils.checks.lesson05.common import FLOAT32, weigh
 from utils.checks.lesson05.decoder_block import DecoderBlock
 
 
@@ -96,35 +98,48 @@ def _memory_rewritten(self, x, memory, mask):
     return memory
 
 
-def _side(answer, sizes, part, source, y=None):
-    """What the encoder, or the decoder with some memory, makes of its input."""
-    trusted = _Seq2Seq(**sizes)
-    model = weigh(answer(**sizes), like=trusted)
+def _part(cls, build, part, source, y=None):
+    """What is seen of `encode`, of `decode` with some memory, or of the whole model."""
+    trusted = _Seq2Seq(**build)
+    model = weigh(made(cls, build, _Seq2Seq), like=trusted)
+    shorter, d_model = source[:, :-1], build["d_model"]
+    if part == "model":
+        again = {"with a shorter source": (shorter, y), "with a shorter y": (source, y[:, :-1])}
+        return watched(model, source, y, again=again)
+    model.forward = getattr(model, part)
     if part == "encode":
-        memory, padding = model.encode(source), source == sizes["pad_id"]
-        if isinstance(memory, torch.Tensor) and memory.shape[:-1] == source.shape:
-            memory = memory.masked_fill(padding[..., None], 0.0)  # what stands there is not read
-        return memory
-    if part == "decode":
-        memory = normal(7, *source.shape, sizes["d_model"])  # not what this source would give
-        return model.decode(y, memory, source)
-    for result in (model.encode(source), model(source, y)):
-        if not isinstance(result, torch.Tensor):
-            return result
-    return gradient_said(model, model(source, y))
+        real = source != build["pad_id"]
+        again = {"with a shorter source": (shorter,)}
+        keep = lambda out, ids: blank(out, ids != build["pad_id"])  # noqa: E731
+        return watched(model, source, keep=keep, again=again)
+    model.encode(source.flip(1))  # what this leaves behind must not be found by `decode`
+    memory = normal(7, *source.shape, d_model)  # not what this source would give
+    again = {
+        "with another memory": (y, -memory, source),
+        "with another source": (y, memory, source.roll(1, dims=1)),
+        "with one word in y": (y[:, :1], memory, source),
+        "with a shorter source": (y, memory[:, :-1], shorter),
+    }
+    found = watched(model, y, memory, source, again=again)
+    if not isinstance(found, Seen):
+        return found
+    return Seen({key.replace("input 2", "memory"): value for key, value in found.items()})
 
 
-def _side_case(part, source, y=None, n_layers=2, pad_id=0):
-    sizes = {"vocab_size": 10, "d_model": 4, "n_heads": 2, "d_ff": 6}
-    sizes |= {"n_layers": n_layers, "max_T": 8, "pad_id": pad_id}
-    label = {
-        "encode": f"encode(source={source})",
-        "decode": f"decode(y={y}, memory, source={source})",
-        "gradient": f"the gradient of model(source={source}, y={y})",
-    }[part]
-    label += f", padding is {pad_id}, {n_layers} layer" + "s" * (n_layers > 1)
-    ids = None if y is None else torch.tensor(y)
-    return Case(sizes, part, torch.tensor(source), ids, label=label)
+def _side_case(part, source, y=None, n_layers=2, pad_id=0, vocab_size=10):
+    build = {"vocab_size": vocab_size, "d_model": 4, "n_heads": 2, "d_ff": 6}
+    build |= {"n_layers": n_layers, "max_T": 8, "pad_id": pad_id}
+    if seeded(0):  # other numbers: the rows of the source in another order
+        source = source[1:] + source[:1]
+    source, ids = torch.tensor(source), None if y is None else torch.tensor(y)
+    called = f"{part}(source=torch.tensor({source.tolist()})"
+    if part != "encode":
+        called = f"{part}(y=torch.tensor({y}), memory, source=torch.tensor({source.tolist()})"
+    if part == "model":
+        called = f"model(source=torch.tensor({source.tolist()}), y=torch.tensor({y})"
+    called = called if part == "model" else f"model.{called}"
+    label = f"{called}),\nwhere model = {call_text('Seq2Seq', build)}, with the check's weights"
+    return Case(build, part, source, ids, label=label)
 
 
 Seq2Seq = Exercise(
@@ -132,18 +147,27 @@ Seq2Seq = Exercise(
     name="Seq2Seq",
     oracle=_Seq2Seq,
     compared_with="`nn.TransformerEncoder` and `nn.TransformerDecoderLayer` with the same weights",
-    probe=_side,
+    probe=_part,
     tolerance=FLOAT32,
     cases=lambda: [
         _side_case("decode", [[5, 3, 8, 4, 0], [7, 6, 9, 0, 0]], [[1, 6, 4], [1, 9, 3]]),
         _side_case("encode", [[5, 3, 8, 4, 0], [7, 6, 9, 0, 0]]),
         _side_case("decode", [[4, 7, 3], [0, 6, 3]], [[1, 5, 8], [1, 3, 3]], 3, pad_id=3),
         _side_case("encode", [[4, 7, 3, 3], [0, 6, 3, 3], [9, 5, 8, 3]], n_layers=3, pad_id=3),
-        _side_case("decode", [[5, 8, 0]], [[1]], n_layers=1),
-        _side_case("encode", [[5, 0]], n_layers=1),
-        _side_case("gradient", [[5, 8, 4, 6, 0], [7, 3, 0, 0, 0]], [[1, 4, 3, 9], [1, 6, 8, 5]]),
+        _side_case("decode", [[5, 8, 0]], [[1, 3]], n_layers=1),
+        _side_case("encode", [[5, 8, 0]], n_layers=1),
+        _side_case("model", [[5, 8, 4, 6, 0], [7, 3, 0, 0, 0]], [[1, 4, 3, 9], [1, 6, 8, 5]]),
+        # as long as the table of positions, and padding with a large number
+        _side_case(
+            "model",
+            [[5, 8, 4, 6, 7, 257, 299, 299], [256, 3, 9, 8, 0, 1, 2, 4]],
+            [[1, 4, 3, 9, 299, 0, 2, 2], [1, 256, 8, 5, 7, 7, 258, 6]],
+            pad_id=299,
+            vocab_size=300,
+        ),
     ],
     mistakes=[
+        *habits(_Seq2Seq, "encode", "decode"),
         Mistake(
             "encoder_sees_padding",
             "The encoder looks at padding: a word's meaning would change with the length of its "
@@ -285,12 +309,6 @@ Seq2Seq = Exercise(
             "Only the logits of the last position are left. In training every position predicts "
             "its next word: return all of them, `(B, T, vocab_size)`.",
             _model(head=lambda self, x: self.out(x[:, -1])),
-        ),
-        Mistake(
-            "no_gradient_in_the_encoder",
-            "The numbers are right, but no gradient reaches the encoder, so it would never learn. "
-            "Leave out `torch.no_grad` and `detach`: whoever only generates can add it outside.",
-            _model(encode=lambda self, source: _ModelInSteps.encode(self, source).detach()),
         ),
     ],
     hints=[

@@ -4,6 +4,7 @@ import torch
 from transformers.models.bart.modeling_bart import shift_tokens_right
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import seeded
 
 
 def _shift_right(targets, bos_id):
@@ -12,6 +13,12 @@ def _shift_right(targets, bos_id):
 
 def _column(targets, token):
     return torch.full_like(targets[:, :1], token)
+
+
+def _ids(seed, *shape):
+    """Token numbers from 5 to 100,004."""
+    draw = torch.Generator().manual_seed(seeded(seed))
+    return torch.randint(5, 100_005, shape, generator=draw)
 
 
 def _first_row_overwritten(targets, bos_id):
@@ -31,6 +38,10 @@ shift_right = Exercise(
         Case(torch.tensor([[4], [6], [5]]), 3),
         Case(torch.tensor([[7, 4, 6, 5, 2]]), 0),
         Case(torch.tensor([[9, 8], [7, 6], [5, 4], [8, 9]]), 2),
+        Case(torch.tensor([[5, 6, 7], [8, 9, 2]]), 1),
+        Case(torch.tensor([[300, 50_256, 7], [70_000, 65_536, 299]]), 50_257),
+        Case(_ids(1, 3, 2), 128_000),
+        Case(_ids(2, 2, 40), 4),
     ],
     mistakes=[
         Mistake(

@@ -6,6 +6,7 @@ from utils.checks.lesson09.beam_search import beam_search
 from utils.checks.lesson09.complete import complete
 from utils.checks.lesson09.generate import generate
 from utils.checks.lesson09.repetition_penalty import repetition_penalty
+from utils.checks.lesson09.sample import sample
 from utils.checks.lesson09.temperature import temperature
 from utils.checks.lesson09.top_k import top_k
 from utils.checks.lesson09.top_p import top_p
@@ -19,6 +20,7 @@ __all__ = [
     "temperature",
     "top_k",
     "top_p",
+    "sample",
     "repetition_penalty",
     "beam_search",
     "complete",

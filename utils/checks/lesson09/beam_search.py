@@ -1,18 +1,15 @@
-"""Exercise 9.6 (stretch), `beam_search`: its oracle, inputs, mistakes and hints."""
+"""Exercise 9.7 (stretch), `beam_search`: its oracle, inputs, mistakes and hints."""
 
 import random
 import warnings
 
 import torch
-from transformers import (
-    GenerationConfig,
-    GenerationMixin,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import GenerationConfig, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import seeded
+from utils.checks.lesson09.common import drawn_tokens
 
 TREE = {  # what may follow "the cat …", and how likely it is
     "cat": {"sat": 0.5, "slept": 0.4, "purred": 0.1},
@@ -41,13 +38,13 @@ def tree_log_probs(tokens: list[int]) -> torch.Tensor:
     return probs.log()
 
 
-def random_log_probs(seed: int, vocab_size: int, spread: float, end_bias: float):
+def random_log_probs(seed: int, vocab_size: int, spread: float, end_bias: float, eos_id: int = 0):
     """A function from tokens to log-probabilities, drawn at random for every context; no ties."""
 
     def next_log_probs(tokens):
-        draw = random.Random(f"{seed} {tuple(tokens)}")
+        draw = random.Random(f"{seed} {tuple(int(token) for token in tokens)}")
         logits = [draw.gauss(0, spread) for _ in range(vocab_size)]
-        logits[0] += end_bias
+        logits[eos_id] += end_bias
         return torch.tensor(logits).log_softmax(-1)
 
     return next_log_probs
@@ -105,6 +102,8 @@ def _beams(
     last_only=False,
     stops_at=None,
     pick=max,
+    best_first=True,
+    each_keeps=None,
     with_prompt=True,
     width=lambda n: n,
     counts=lambda n: n,
@@ -123,8 +122,9 @@ def _beams(
                 after = after.exp() if probabilities else after
                 start = 0.0 if last_only else score
                 own = [(start + x, tokens + [i]) for i, x in enumerate(after.tolist())]
-                candidates += [max(own)] if per_beam and step > 1 else own
-            candidates = sorted(candidates, reverse=True)[: keeps * n_beams]
+                own = sorted(own, reverse=True)[: each_keeps(n_beams) if each_keeps else None]
+                candidates += own[:1] if per_beam and step > 1 else own
+            candidates = sorted(candidates, reverse=best_first)[: keeps * n_beams]
             for score, tokens in candidates[: counts(n_beams)]:
                 ends = tokens[-1] == eos_id and stores and not extends
                 if ends or step == max_new_tokens:
@@ -148,20 +148,27 @@ def _greedy(next_log_probs, prompt, n_beams, max_new_tokens, eos_id, length_pena
     return tokens
 
 
-def _beam_case(seed, vocab_size, spread, end_bias, prompt, n_beams, max_new_tokens, penalty):
-    label = f"beam_search(a random model, {prompt}, n_beams={n_beams}, "
-    label += f"max_new_tokens={max_new_tokens}, eos_id=0, length_penalty={penalty})"
-    model = random_log_probs(seed, vocab_size, spread, end_bias)
-    return Case(model, prompt, n_beams, max_new_tokens, 0, penalty, label=label)
+def _beam_case(seed, vocab_size, spread, end_bias, prompt, n_beams, max_new_tokens, penalty, eos=0):
+    made = f"random_log_probs({seed}, {vocab_size}, {spread}, {end_bias}, {eos})"
+    label = "# from utils.checks.lesson09.beam_search import random_log_probs\n"
+    label += f"beam_search({made}, {prompt}, {n_beams}, {max_new_tokens}, {eos}, {penalty})"
+    model = random_log_probs(seed, vocab_size, spread, end_bias, eos)
+    return Case(model, prompt, n_beams, max_new_tokens, eos, penalty, label=label)
+
+
+def _tree_case(n_beams):
+    label = "# from utils.checks.lesson09.beam_search import tree_log_probs\n"
+    label += f"beam_search(tree_log_probs, [1], {n_beams}, 5, 0)"
+    return Case(tree_log_probs, [1], n_beams, 5, 0, label=label)
 
 
 beam_search = Exercise(
-    number="9.6",
+    number="9.7",
     name="beam_search",
     oracle=_beam_search,
     compared_with='`generate(num_beams=…, early_stopping="never")`, token for token,',
     cases=lambda: [
-        Case(tree_log_probs, [1], 2, 5, 0, label="the tree of cats, 2 beams"),
+        _tree_case(2),
         _beam_case(671, 8, 1.5, 1.5, [4, 1], 3, 6, 2.0),
         _beam_case(414, 9, 2.0, 1.5, [2, 5, 3], 3, 6, 1.0),
         _beam_case(92, 9, 2.0, 0.0, [3, 2, 6], 4, 6, 0.5),
@@ -169,6 +176,11 @@ beam_search = Exercise(
         _beam_case(23, 6, 1.0, 1.0, [2, 1], 2, 5, 2.0),
         _beam_case(472, 5, 1.0, 0.0, [2, 3, 1], 2, 4, 0.0),
         *[_beam_case(i, 7, 1.5, i % 2, [2, 1], 2 + i % 2, 4, 1.0) for i in range(4)],
+        _beam_case(5, 7, 1.5, 2.0, [3, 5, 3], 2, 5, 1.0, eos=3),  # an end token in the prompt
+        _beam_case(32, 7, 2.5, 1.5, [2, 1], 2, 5, 1.0, eos=3),
+        _beam_case(6, 9, 1.5, 3.0, [1], 3, 1, 1.0, eos=8),
+        _beam_case(7, 320, 2.0, 4.0, [300, 299], 2, 4, 1.0, eos=310),
+        *[_beam_case(seeded(i), 7, 1.5, 1.0, drawn_tokens(i, 2), 2, 4, 1.0, 4) for i in (8, 9)],
     ],
     mistakes=[
         Mistake(
@@ -198,6 +210,18 @@ beam_search = Exercise(
             "Each beam keeps its own best continuation. All continuations of all beams compete for "
             "the places: two of the best may come from one beam.",
             _beams(per_beam=True),
+        ),
+        Mistake(
+            "each_beam_keeps_n",
+            "Of each beam you keep only its n_beams best continuations. If one of them ends, a "
+            "better one further down is lost: sort *all* continuations together, and take "
+            "2 · n_beams.",
+            _beams(each_keeps=lambda n: n),
+        ),
+        Mistake(
+            "smallest_first",
+            "You sort the smallest first, and keep the least likely beginnings: `reverse=True`.",
+            _beams(best_first=False),
         ),
         Mistake(
             "probabilities_added",
@@ -266,8 +290,8 @@ beam_search = Exercise(
         ),
         Mistake(
             "formula_of_wu",
-            "You divide by ((5 + length) / 6) ** length_penalty, as Wu et al. (2016, §7) do. Here, "
-            "as in the library, it is length ** length_penalty.",
+            "You divide by (5 + length)^α / (5 + 1)^α, as Wu et al. (2016, §7) do. Here, as in the "
+            "library, it is length ** length_penalty.",
             _beams(score_of=lambda total, n, penalty: total / ((5 + n) / 6) ** penalty),
         ),
         Mistake(

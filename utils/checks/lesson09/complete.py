@@ -1,27 +1,11 @@
-"""Exercise 9.7, `complete`: its oracle, inputs, mistakes and hints."""
-
-import copy
-import functools
+"""Exercise 9.8, `complete`: its oracle, inputs, mistakes and hints."""
 
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import (
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
+from transformers import LlamaForCausalLM
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.lesson09.common import WORDS, tiny_model
-
-
-def _tiny_tokenizer() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<end>"))
-    tokenizer.pre_tokenizer = Whitespace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>", unk_token="<end>"
-    )
+from utils.checks.lesson09.common import WORDS, drawn_tokens, tiny_model, tiny_tokenizer
 
 
 def _complete(model, tokenizer, prompts, max_new_tokens):
@@ -29,7 +13,8 @@ def _complete(model, tokenizer, prompts, max_new_tokens):
     answers = []
     for prompt in prompts:
         inputs = tokenizer(prompt, return_tensors="pt")
-        out = model.generate(
+        out = type(model).generate(
+            model,
             inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             max_new_tokens=max_new_tokens,
@@ -79,41 +64,91 @@ def _cut_at_own_length(tokenizer, prompts, out, inputs, max_new_tokens):
     return tokenizer.batch_decode(rows, skip_special_tokens=True)
 
 
-def _stripped(answer, *args):
-    """Texts without the spaces at their ends, which decoding may or may not leave."""
-    texts = answer(*args)
-    if isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
-        return [text.strip() for text in texts]
+def _one_at_a_time(model, tokenizer, prompts, max_new_tokens):
+    texts = []
+    for prompt in prompts:
+        inputs = tokenizer(prompt, return_tensors="pt")
+        out = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+        texts += tokenizer.batch_decode(
+            out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+        )
     return texts
 
 
-@functools.cache
-def _model_that_samples() -> LlamaForCausalLM:
+def _settings_changed(model, tokenizer, prompts, max_new_tokens):
+    model.generation_config.do_sample = False
+    model.generation_config.max_new_tokens = max_new_tokens
+    return _complete(model, tokenizer, prompts, max_new_tokens)
+
+
+def _watched(answer, model, tokenizer, prompts, max_new_tokens):
+    """The texts without the spaces at their ends, and how they were made."""
+    calls = []
+
+    def generate(*args, **options):
+        calls.append(True)
+        return type(model).generate(model, *args, **options)
+
+    settings = model.generation_config.to_dict()
+    model.generate = generate
+    try:
+        texts = answer(model, tokenizer, prompts, max_new_tokens)
+    finally:
+        del model.generate
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return texts
+    changed = model.training or model.generation_config.to_dict() != settings
+    return Seen(
+        {
+            "result": [text.strip() for text in texts],
+            "`model.generate` is called more than once": len(calls) > 1,
+            "the model's own mode or settings are changed": changed,
+        }
+    )
+
+
+def model_that_samples() -> LlamaForCausalLM:
     """The tiny model as many are saved: `generate` samples unless told not to."""
-    model = copy.deepcopy(tiny_model())
+    model = tiny_model()
     model.generation_config.do_sample = True
     return model
 
 
-def _complete_case(prompts, max_new_tokens, model=tiny_model):
-    label = f"complete(model, tokenizer, {prompts}, max_new_tokens={max_new_tokens})"
-    if model is not tiny_model:
-        label += ", a model that samples unless told not to"
-    return Case(model(), _tiny_tokenizer(), prompts, max_new_tokens, label=label)
+def other_model() -> LlamaForCausalLM:
+    """A tiny model with other weights."""
+    return tiny_model(seed=4)
+
+
+def _complete_case(prompts, max_new_tokens, make=tiny_model):
+    place = "complete" if make is not tiny_model else "common"
+    label = f"# from utils.checks.lesson09.{place} import {make.__name__}\n"
+    label += "# from utils.checks.lesson09.common import tiny_tokenizer\n"
+    label += f"complete({make.__name__}(), tiny_tokenizer(), {prompts}, {max_new_tokens})"
+    return Case(make(), tiny_tokenizer(), prompts, max_new_tokens, label=label)
+
+
+def _drawn(*lengths):
+    """Prompts of so many words."""
+    return [" ".join(WORDS[i] for i in drawn_tokens(10 + n, n)) for n in lengths]
 
 
 complete = Exercise(
-    number="9.7",
+    number="9.8",
     name="complete",
     oracle=_complete,
     compared_with="`generate` on one prompt at a time",
-    probe=_stripped,
+    probe=_watched,
     cases=lambda: [
         _complete_case(["the cat sat on the", "slept by", "under the tree the bird"], 7),
         _complete_case(["under ran tree by", "the river"], 9),
         _complete_case(["bird a", "bird cat mat slept", "cat tree a"], 6),
         _complete_case(["cat tree", "the <end> cat sat"], 6),
-        _complete_case(["the cat sat on the", "slept by"], 7, _model_that_samples),
+        _complete_case(["the cat sat on the", "slept by"], 7, model_that_samples),
+        _complete_case(["the cat sat on the", "slept by", "under the tree the bird"], 3),
+        _complete_case(["the cat sat on the", "slept by"], 7, other_model),
+        _complete_case(["a", "the cat"], 1),
+        _complete_case(["dog ran by"], 5),
+        _complete_case(_drawn(2, 5, 3), 4),
     ],
     mistakes=[
         Mistake(
@@ -180,6 +215,24 @@ complete = Exercise(
             "You keep the last `max_new_tokens` tokens. An answer may end sooner, and then a part "
             "of the prompt is among them: cut off the prompt in front.",
             _batched(cut=_last_tokens),
+        ),
+        Mistake(
+            "one_prompt_at_a_time",
+            "The texts are right, but you call `model.generate` once for each prompt. One call "
+            "with all of them is several times as fast: give the tokenizer the whole list.",
+            _one_at_a_time,
+        ),
+        Mistake(
+            "settings_changed",
+            "You change the model's own mode or settings (`model.train()`, "
+            "`model.generation_config…`), and they stay so for whoever uses it next. Pass options "
+            "to `generate`.",
+            _settings_changed,
+        ),
+        Mistake(
+            "first_prompt_only",
+            "There is a text for the first prompt only. Decode all rows: `tokenizer.batch_decode`.",
+            lambda *args: _complete(*args)[:1],
         ),
         Mistake(
             "cut_at_each_rows_own_length",

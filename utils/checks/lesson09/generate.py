@@ -4,14 +4,18 @@ import functools
 
 import torch
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.lesson09.common import tiny_model
+from utils.checks.lesson09.common import chain_model, drawn_tokens, tiny_model
+
+CHAIN = {5: 2, 2: 7, 7: 3, 3: 9, 9: 5}  # the example worked by hand
 
 
 def _generate(model, input_ids, max_new_tokens, eos_id):
     """The library's loop without its cache, as the learner's: the lesson times the two."""
     end = eos_id if eos_id >= 0 else None
-    return model.generate(
+    return type(model).generate(
+        model,
         input_ids,
         attention_mask=torch.ones_like(input_ids),
         max_new_tokens=max_new_tokens,
@@ -61,14 +65,63 @@ def _looks_before_predicting(model, input_ids, max_new_tokens, eos_id):
     return ids
 
 
+def _cut_afterwards(model, input_ids, max_new_tokens, eos_id):
+    ids = _greedy_loop(stops=False)(model, input_ids, max_new_tokens, eos_id)
+    n_prompt = input_ids.shape[1]
+    ends = (ids[0, n_prompt:] == eos_id).nonzero()
+    return ids[:, : n_prompt + int(ends[0]) + 1] if len(ends) else ids
+
+
+def _in_training_mode(model, input_ids, max_new_tokens, eos_id):
+    ids = _generate(model, input_ids, max_new_tokens, eos_id)
+    model.train()
+    return ids
+
+
+def _library(model, input_ids, max_new_tokens, eos_id):
+    return model.generate(
+        input_ids, max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=eos_id
+    )
+
+
+def _watched(answer, model, input_ids, max_new_tokens, eos_id):
+    """What comes out, and how: how often the model is called, and whether by the library's loop."""
+    calls, by_library = [], []
+
+    def library(*args, **options):
+        by_library.append(True)
+        return type(model).generate(model, *args, **options)
+
+    handle = model.register_forward_hook(lambda *_: calls.append(True))
+    model.generate = library
+    try:
+        ids = answer(model, input_ids, max_new_tokens, eos_id)
+    finally:
+        handle.remove()
+        del model.generate
+    if not isinstance(ids, torch.Tensor) or ids.ndim != 2:
+        return ids
+    new = ids.shape[1] - input_ids.shape[1]
+    return Seen(
+        {
+            "result": ids,
+            "the library's `model.generate` is called": bool(by_library),
+            "the model is called again and again after the end token": 0 < new < len(calls) - 1,
+            "the model is in training mode afterwards": model.training,
+        }
+    )
+
+
 def _new_tokens_only(model, input_ids, max_new_tokens, eos_id):
     return _generate(model, input_ids, max_new_tokens, eos_id)[:, input_ids.shape[1] :]
 
 
-def _generate_case(prompt, max_new_tokens, eos_id):
-    ids = torch.tensor([prompt])
-    label = f"generate(model, input_ids={ids.tolist()}, max_new_tokens={max_new_tokens}, "
-    return Case(tiny_model(), ids, max_new_tokens, eos_id, label=label + f"eos_id={eos_id})")
+def _generate_case(prompt, max_new_tokens, eos_id, make=tiny_model, *how):
+    """A call on a tiny model, which `make(*how)` makes."""
+    made = f"{make.__name__}({', '.join(map(str, how))})"
+    label = f"# from utils.checks.lesson09.common import {make.__name__}\n"
+    label += f"generate({made}, torch.tensor([{prompt}]), {max_new_tokens}, {eos_id})"
+    return Case(make(*how), torch.tensor([prompt]), max_new_tokens, eos_id, label=label)
 
 
 generate = Exercise(
@@ -76,12 +129,20 @@ generate = Exercise(
     name="generate",
     oracle=_generate,
     compared_with="`model.generate(do_sample=False)`, token for token,",
+    probe=_watched,
     cases=lambda: [
         _generate_case([1, 3, 6], 8, 15),
         _generate_case([5, 4], 6, 15),
         _generate_case([1, 3, 6], 8, _third_new_token()),
         _generate_case([1, 5, 3, 6], 6, 5),
         _generate_case([2, 4, 7], 6, 7),
+        _generate_case([5, 2], 3, 3, chain_model, CHAIN),
+        _generate_case([5, 2], 3, 0, chain_model, CHAIN),
+        _generate_case([5], 1, 4),
+        _generate_case([70, 66_000], 4, _large_end(), tiny_model, 70_000),
+        _generate_case(drawn_tokens(1, 4), 5, 15),
+        _generate_case(drawn_tokens(2, 4), 7, 15),
+        _generate_case(drawn_tokens(3, 4), 7, 12),
     ],
     mistakes=[
         Mistake(
@@ -158,6 +219,24 @@ generate = Exercise(
             _looks_before_predicting,
         ),
         Mistake(
+            "calls_the_library",
+            "You let `model.generate` do it. Here you write its loop yourself: call `model(ids)`, "
+            "take the likeliest, append, again. From the next section on you may call it.",
+            _library,
+        ),
+        Mistake(
+            "cut_afterwards",
+            "The tokens are right, but you write on to `max_new_tokens` and cut at the end token "
+            "afterwards: each round costs a run of the model. Stop as soon as it comes.",
+            _cut_afterwards,
+        ),
+        Mistake(
+            "training_mode",
+            "You put the model into training mode and leave it there. Whoever uses it next gets "
+            "its dropout. Leave the mode as it was.",
+            _in_training_mode,
+        ),
+        Mistake(
             "one_round_only",
             "It returns after the first new token. Does the `return` stand inside the loop?",
             _greedy_loop(steps=lambda ids, n: 1),
@@ -169,6 +248,12 @@ generate = Exercise(
         "`ids = torch.cat([ids, token], dim=1)`, and `break` if `token.item() == eos_id`.",
     ],
 )
+
+
+@functools.cache
+def _large_end() -> int:
+    """A token above 65,535 that comes second."""
+    return _generate(tiny_model(70_000), torch.tensor([[70, 66_000]]), 2, -1)[0, -1].item()
 
 
 @functools.cache

@@ -1,11 +1,11 @@
-"""Exercise 9.5, `repetition_penalty`: its oracle, inputs, mistakes and hints."""
+"""Exercise 9.6, `repetition_penalty`: its oracle, inputs, mistakes and hints."""
 
 import torch
-from transformers import (
-    RepetitionPenaltyLogitsProcessor,
-)
+from transformers import RepetitionPenaltyLogitsProcessor
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import normal, seeded
+from utils.checks.lesson09.common import INF
 
 
 def _seen(logits, tokens):
@@ -20,10 +20,25 @@ def _repetition_penalty(logits, tokens, penalty):
     return RepetitionPenaltyLogitsProcessor(penalty)(tokens, logits.clone())
 
 
-def _per_occurrence(logits, tokens, penalty):
+def _count(logits, tokens):
     ones = torch.ones_like(tokens, dtype=logits.dtype)
-    count = torch.zeros_like(logits).scatter_add(1, tokens, ones)
+    return torch.zeros_like(logits).scatter_add(1, tokens, ones)
+
+
+def _per_occurrence(logits, tokens, penalty):
+    count = _count(logits, tokens)
     return torch.where(logits < 0, logits * penalty**count, logits / penalty**count)
+
+
+def _places(logits, tokens):
+    """True at the places 0, 1, ..., T - 1 of the vocabulary."""
+    return (torch.arange(logits.shape[1]) < tokens.shape[1]).expand_as(logits)
+
+
+def _drawn_case(seed, B, T, vocab_size, penalty, least=0):
+    generator = torch.Generator().manual_seed(seeded(seed))
+    tokens = torch.randint(least, vocab_size, (B, T), generator=generator)
+    return Case(normal(seed, B, vocab_size), tokens, penalty)
 
 
 def _penalty_case(penalty):
@@ -34,7 +49,7 @@ def _penalty_case(penalty):
 
 
 repetition_penalty = Exercise(
-    number="9.5",
+    number="9.6",
     name="repetition_penalty",
     oracle=_repetition_penalty,
     compared_with="`RepetitionPenaltyLogitsProcessor`",
@@ -42,6 +57,12 @@ repetition_penalty = Exercise(
         _penalty_case(1.5),
         _penalty_case(1.2),
         Case(torch.tensor([[4.0, -4.0, 1.0]]), torch.tensor([[0, 1, 1]]), 2.0),
+        Case(torch.tensor([[0.0, -INF, 2.0, -0.5]]), torch.tensor([[0, 1, 3]]), 1.5),
+        Case(torch.tensor([[4.0, -4.0, 1.0]]), torch.tensor([[2]]), 1.3),
+        _drawn_case(1, 2, 3, 5, 1.4),
+        _drawn_case(2, 2, 3, 5, 1.4),
+        _drawn_case(3, 3, 40, 300, 1.1),
+        _drawn_case(4, 2, 6, 70_000, 1.2, least=65_536),
     ],
     mistakes=[
         Mistake(
@@ -103,6 +124,41 @@ repetition_penalty = Exercise(
             "last_token_only",
             "You punish only the last token. All of `tokens` have been seen.",
             lambda x, tokens, c: torch.where(_seen(x, tokens[:, -1:]), _penalised(x, c), x),
+        ),
+        Mistake(
+            "first_token_only",
+            "You punish only the first token of each row. All of `tokens` have been seen.",
+            lambda x, tokens, c: torch.where(_seen(x, tokens[:, :1]), _penalised(x, c), x),
+        ),
+        Mistake(
+            "only_what_came_twice",
+            "You punish only tokens that occur twice. Once is enough.",
+            lambda x, tokens, c: torch.where(_count(x, tokens) > 1, _penalised(x, c), x),
+        ),
+        Mistake(
+            "places_for_tokens",
+            "You punish the places 0, 1, 2, … of the vocabulary, not the tokens that stand there "
+            "in `tokens`.",
+            lambda x, tokens, c: torch.where(_places(x, tokens), _penalised(x, c), x),
+        ),
+        Mistake(
+            "forbidden",
+            "You forbid seen tokens altogether. The penalty only makes them less likely.",
+            lambda x, tokens, c: x.masked_fill(_seen(x, tokens), -INF),
+        ),
+        Mistake(
+            "on_probabilities",
+            "You divide *probabilities*. The rule acts on the logits; the softmax comes once, at "
+            "the very end.",
+            lambda x, tokens, c: torch.where(_seen(x, tokens), x.softmax(-1) / c, x.softmax(-1)),
+        ),
+        Mistake(
+            "on_log_probabilities",
+            "You take log-probabilities first. All of them are negative, so the rule acts another "
+            "way: apply it to the logits as they are.",
+            lambda x, tokens, c: torch.where(
+                _seen(x, tokens), _penalised(x.log_softmax(-1), c), x.log_softmax(-1)
+            ),
         ),
         Mistake(
             "across_the_batch",

@@ -1,16 +1,23 @@
 """Exercise 9.3, `top_k`: its oracle, inputs, mistakes and hints."""
 
 import torch
-from transformers import (
-    TopKLogitsWarper,
-)
+from transformers import TopKLogitsWarper
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.lesson09.common import INF
+from utils.checks.engine.inputs import normal
+from utils.checks.lesson09.common import INF, one_fill
 
 
 def _kth(logits, k):
     return logits.topk(k).values[:, -1:]
+
+
+def _oracle(logits, k):
+    return TopKLogitsWarper(k)(None, logits)
+
+
+def _column_lost(logits, k):
+    return logits.masked_fill(logits < logits.topk(k).values[:, -1], -INF)
 
 
 def _topk_logits():
@@ -26,13 +33,21 @@ def _topk_logits():
 top_k = Exercise(
     number="9.3",
     name="top_k",
-    oracle=lambda logits, k: TopKLogitsWarper(k)(None, logits),
+    oracle=_oracle,
     compared_with="`TopKLogitsWarper`",
+    probe=one_fill(_oracle),
     cases=lambda: [
         Case(_topk_logits(), 3),
         Case(_topk_logits(), 2),
         Case(_topk_logits(), 1),
         Case(torch.tensor([[1.0, 3.0, 2.0]]), 2),
+        Case(torch.tensor([[1.0, 3.0, 2.0, 0.5]]), 4),  # nothing to cut
+        Case(torch.tensor([[0.5, 2.0, 1.0], [3.0, 2.5, -1.0], [0.0, -0.5, 4.0]]), 2),
+        Case(torch.tensor([[-INF, 1.0, -INF, 0.5, -1.0, -INF]]), 2),  # after top_p
+        Case(torch.tensor([[-INF, 1.0, -INF, 0.5, -INF]]), 3),
+        Case(normal(1, 2, 6), 3),
+        Case(normal(2, 2, 6), 3),
+        Case(30 * normal(3, 3, 400), 290),
     ],
     mistakes=[
         Mistake(
@@ -100,6 +115,47 @@ top_k = Exercise(
             "drops_the_best",
             "It is the other way round: you drop the k best and keep the rest.",
             lambda logits, k: logits.masked_fill(logits >= _kth(logits, k), -INF),
+        ),
+        Mistake(
+            "column_lost",
+            "`[:, -1]` has lost the columns' axis: the k-th largest logits, one for each row, are "
+            "laid along the *vocabulary* (where both happen to be as many; else it stops). Keep "
+            "the axis: `[:, -1:]`.",
+            _column_lost,
+        ),
+        Mistake(
+            "probabilities_zeroed",
+            "You return probabilities with zeros. Return logits, the others at `-inf`; the softmax "
+            "comes once, at the very end.",
+            lambda logits, k: logits.softmax(-1).masked_fill(logits < _kth(logits, k), 0.0),
+        ),
+        Mistake(
+            "places_returned",
+            "You return the *places* of the k largest. Return all `vocab_size` logits, with the "
+            "others at `-inf`.",
+            lambda logits, k: logits.topk(k).indices,
+        ),
+        Mistake(
+            "first_k_columns",
+            "You keep the first k tokens of the vocabulary. Keep the k with the largest logits.",
+            lambda logits, k: logits.masked_fill(torch.arange(logits.shape[1]) >= k, -INF),
+        ),
+        Mistake(
+            "largest_by_size",
+            "You compare *absolute* values: a large negative logit is an unlikely token.",
+            lambda logits, k: logits.masked_fill(logits.abs() < _kth(logits.abs(), k), -INF),
+        ),
+        Mistake(
+            "k_as_threshold",
+            "You keep the logits that are at least k. k is a *number of tokens*: compare with the "
+            "k-th largest logit.",
+            lambda logits, k: logits.masked_fill(logits < k, -INF),
+        ),
+        Mistake(
+            "log_probabilities_returned",
+            "You take the softmax's logarithm first. The choice is right, but return the logits "
+            "themselves.",
+            lambda logits, k: logits.log_softmax(-1).masked_fill(logits < _kth(logits, k), -INF),
         ),
         Mistake(
             "values_only",

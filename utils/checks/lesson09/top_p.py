@@ -1,12 +1,15 @@
 """Exercise 9.4, `top_p`: its oracle, inputs, mistakes and hints."""
 
 import torch
-from transformers import (
-    TopPLogitsWarper,
-)
+from transformers import TopPLogitsWarper
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.lesson09.common import INF
+from utils.checks.engine.inputs import normal
+from utils.checks.lesson09.common import INF, one_fill
+
+
+def _oracle(logits, p):
+    return TopPLogitsWarper(p)(None, logits)
 
 
 def _sorted_mass(logits, descending=True):
@@ -58,12 +61,6 @@ def _ascending(logits, p):
     return _cut(logits, before >= p, order)
 
 
-def _zeroed(logits, p):
-    _, order, before, _ = _sorted_mass(logits)
-    drop = before >= p
-    return logits.masked_fill(drop.scatter(-1, order, drop), 0.0)
-
-
 def _not_sorted(logits, p):
     probs = logits.softmax(-1)
     return logits.masked_fill(probs.cumsum(-1) - probs >= p, -INF)
@@ -94,13 +91,20 @@ def _top_p_logits():
 top_p = Exercise(
     number="9.4",
     name="top_p",
-    oracle=lambda logits, p: TopPLogitsWarper(p)(None, logits),
+    oracle=_oracle,
     compared_with="`TopPLogitsWarper`",
+    probe=one_fill(_oracle),
     cases=lambda: [
         Case(_top_p_logits(), 0.75),
         Case(_top_p_logits(), 0.5),
         Case(_top_p_logits(), 0.9),
         Case(torch.tensor([[0.2, 0.5, 0.3]]).log(), 0.6),
+        Case(torch.tensor([[0.2, 0.5, 0.3]]).log() + 3, 0.6),
+        Case(torch.tensor([[0.2, 0.5, 0.3]]).log(), 0.01),  # the best always stays
+        Case(torch.tensor([[-INF, 1.0, -INF, 0.5, -1.0]]), 0.7),  # after top_k
+        Case(normal(1, 2, 6), 0.6),
+        Case(normal(2, 2, 6), 0.6),
+        Case(3 * normal(3, 3, 300), 0.97),
     ],
     mistakes=[
         Mistake(
@@ -146,7 +150,7 @@ top_p = Exercise(
         Mistake(
             "zero_for_minus_infinity",
             "You set the others to 0, but e⁰ = 1. Set them to `-inf`.",
-            _zeroed,
+            lambda logits, p: logits.masked_fill(_oracle(logits, p) == -INF, 0.0),
         ),
         Mistake(
             "not_sorted",
@@ -167,8 +171,41 @@ top_p = Exercise(
         Mistake(
             "first_rows_nucleus",
             "All rows are cut as the first one. Each row has a nucleus of its own.",
+            lambda logits, p: logits.masked_fill(_oracle(logits, p)[:1] == -INF, -INF),
+        ),
+        Mistake(
+            "one_minus_p",
+            "You collect 1 − p, not p. (1 − p belongs to a sum from the *least* likely token up.)",
+            lambda logits, p: _oracle(logits, 1 - p),
+        ),
+        Mistake(
+            "probabilities_returned",
+            "You return probabilities. Return logits; the softmax comes once, at the very end.",
+            lambda logits, p: _oracle(logits, p).softmax(-1),
+        ),
+        Mistake(
+            "probabilities_zeroed",
+            "You return probabilities with zeros. Return logits, the others at `-inf`; the softmax "
+            "comes once, at the very end.",
+            lambda logits, p: logits.softmax(-1).masked_fill(_oracle(logits, p) == -INF, 0.0),
+        ),
+        Mistake(
+            "log_probabilities_returned",
+            "The nucleus is right, but you return log-probabilities. Return the logits themselves.",
+            lambda logits, p: logits.log_softmax(-1).masked_fill(_oracle(logits, p) == -INF, -INF),
+        ),
+        Mistake(
+            "large_number_for_minus_infinity",
+            "You set the others to a large negative number. The lesson counts on `-inf`, whose "
+            "probability is exactly 0 whatever else happens to the logits.",
+            lambda logits, p: logits.masked_fill(_oracle(logits, p) == -INF, -1e9),
+        ),
+        Mistake(
+            "share_of_the_largest",
+            "You keep the tokens that have at least p times the *largest* probability, another "
+            "rule (min-p). Here their probabilities are added up until they hold p.",
             lambda logits, p: logits.masked_fill(
-                TopPLogitsWarper(p)(None, logits)[:1] == -INF, -INF
+                logits.softmax(-1) < p * logits.softmax(-1).max(-1, keepdim=True).values, -INF
             ),
         ),
         Mistake(

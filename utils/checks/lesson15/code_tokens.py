@@ -4,6 +4,7 @@ import io
 import re
 import tokenize
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 
 # Python 3.12 and later take an f-string apart, 3.11 does not. The cases hold none, so that a plain
@@ -28,6 +29,14 @@ def _code_tokens(source):
             found.append(_REPLACED.get(token.type, token.string))
         depth += token.type == _F_STARTS
     return found
+
+
+def _in_a_list(answer, source):
+    """What is returned, and whether in a list: a tuple would pass for one."""
+    found = answer(source)
+    if not isinstance(found, list | tuple):
+        return found
+    return Seen({"result": found, "type": type(found).__name__})
 
 
 def _read(keep=(), drop=(), as_text=(), also=None, word=lambda token: token.string):
@@ -88,15 +97,18 @@ code_tokens = Exercise(
     name="code_tokens",
     oracle=_code_tokens,
     compared_with="Python's `tokenize`",
+    probe=_in_a_list,
     cases=lambda: [
         Case(_PLAIN, label=f"code_tokens(source), where source is\n{_PLAIN}"),
         Case("x = 1\n"),
+        Case("if x:\n    y = 3  # three\n"),
         Case("if A:\n    b = 'c'\n"),
         Case(_NESTED, label=f"code_tokens(source), where source is\n{_NESTED}"),
         Case(_CLASS, label=f"code_tokens(source), where source is\n{_CLASS}"),
         Case("naïve = x[1:-1] ** 2.5e-3 // 0xFF; y = 3j if (n := len(s)) != 0 else {'#': s}\n"),
         Case("try:\n\tf(a)  # tabs\nfinally:\n\tg(b)\n"),
         Case("# only a comment\n\n"),
+        Case("row = [0, 'a']  # 1\n" * 70, label="code_tokens(\"row = [0, 'a']  # 1\\n\" * 70)"),
         Case(""),
     ],
     mistakes=[
@@ -223,6 +235,24 @@ code_tokens = Exercise(
             "one_string",
             "You join the words to one string. Return the list.",
             lambda source: " ".join(_code_tokens(source)),
+        ),
+        Mistake(
+            "tuple_for_list",
+            "The words are right, but in a tuple. Return a list: `list(words)`, or square "
+            "brackets.",
+            lambda source: tuple(_code_tokens(source)),
+        ),
+        Mistake(
+            "each_word_once",
+            "Every word stands there only once. A program repeats its words, and how often and "
+            "where says what it does: return a list of all tokens, in their order.",
+            lambda source: list(dict.fromkeys(_code_tokens(source))),
+        ),
+        Mistake(
+            "kinds_with_their_text",
+            "You return pairs. One string for each token is wanted: `<number>` and the like for "
+            "five kinds, `token.string` for names and signs.",
+            lambda source: [(word, word) for word in _code_tokens(source)],
         ),
     ],
     hints=[

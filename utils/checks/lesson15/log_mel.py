@@ -4,7 +4,7 @@ import torch
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson15.common import LOGARITHMS
+from utils.checks.lesson15.common import LOGARITHMS, learned_or_nan
 
 
 def _spectrum(wave, window, hop, **options):
@@ -43,6 +43,11 @@ def _log_first(power, filters):
     return _floor(power).log10() @ filters
 
 
+def _whisper(mel):
+    log = _floor(mel).log10()
+    return (log.clamp(min=log.max() - 8) + 4) / 4
+
+
 def _filters(seed, n_fft, n_mels):
     """No triangles, but as many numbers, and none of the sums comes near 0."""
     return (normal(seed, n_fft // 2 + 1, n_mels).abs() + 0.1).round(decimals=1)
@@ -52,6 +57,12 @@ def _sound_case(seed, B, S, n_fft, hop, n_mels, loud=0.4, window=torch.hann_wind
     wave = loud * normal(seed, B, S)
     wave[list(silent)] = 0.0
     return Case(wave, window(n_fft), hop, _filters(seed + 1, n_fft, n_mels))
+
+
+def _learned_case(*sizes, **options):
+    """As `_sound_case`, and the gradients to wave, window and filters are looked at."""
+    wave, window, hop, filters = _sound_case(*sizes, **options).args
+    return Case(wave.requires_grad_(), window.requires_grad_(), hop, filters.requires_grad_())
 
 
 def _uneven(n_fft):
@@ -64,6 +75,7 @@ log_mel = Exercise(
     name="log_mel",
     oracle=_log_mel,
     compared_with="`torch.stft` with the same filters",
+    probe=learned_or_nan,
     tolerance=LOGARITHMS,
     cases=lambda: [
         _sound_case(1, 2, 21, 8, 3, 4),
@@ -77,7 +89,10 @@ log_mel = Exercise(
         _sound_case(3, 1, 12, 12, 5, 3),
         _sound_case(4, 2, 31, 6, 8, 4, loud=3e4, window=torch.hamming_window),
         _sound_case(5, 2, 17, 5, 3, 3, loud=2e-3, window=_uneven),
-        _sound_case(6, 3, 16, 8, 4, 5, silent=[1]),
+        _sound_case(6, 3, 16, 8, 4, 5, window=_uneven, silent=[1]),
+        _sound_case(7, 1, 8000, 256, 128, 40),
+        _learned_case(8, 2, 14, 6, 4, 3),
+        _learned_case(9, 2, 12, 8, 2, 3, silent=[0]),
     ],
     mistakes=[
         Mistake(
@@ -85,6 +100,12 @@ log_mel = Exercise(
             "The frames are cut out with hard edges: `window` is not used. Multiply each frame by "
             "it before the Fourier transform.",
             _sound(window=torch.ones_like),
+        ),
+        Mistake(
+            "window_twice",
+            "The window comes in twice. Multiply each frame by it once, before the Fourier "
+            "transform.",
+            _sound(window=torch.square),
         ),
         Mistake(
             "another_window",
@@ -103,6 +124,12 @@ log_mel = Exercise(
             "You square only the real part, the cosines, and the sines are lost. `abs()` of a "
             "complex number has both: `spectrum.abs() ** 2`.",
             _sound(power=lambda spectrum: spectrum.real.square()),
+        ),
+        Mistake(
+            "spectrum_rescaled",
+            'You divide the power by `n_fft`, as `norm="ortho"` and `normalized=True` do. Take '
+            "the transform as it is: `torch.fft.rfft(frames * window)`.",
+            _sound(normalized=True),
         ),
         Mistake(
             "filters_left_out",
@@ -146,6 +173,12 @@ log_mel = Exercise(
             _sound(log=torch.log10),
         ),
         Mistake(
+            "nan_gradient_in_silence",
+            "The numbers are right, but in silence the gradient is `nan`, for on its way back it "
+            "meets the slope of the logarithm at 0 (or of a root). Clamp first, then `log10`.",
+            _sound(log=lambda mel: mel.log10().clamp(min=-10)),
+        ),
+        Mistake(
             "floor_before_the_filters",
             "The floor comes too early: you clamp the power of each bin, and the filters add the "
             "floors up. Clamp the result of `power @ filters`.",
@@ -187,6 +220,18 @@ log_mel = Exercise(
             "The last two axes are exchanged. A frame is a token, so frames come first: "
             "`(B, frames, n_mels)`.",
             lambda *given: _log_mel(*given).transpose(1, 2),
+        ),
+        Mistake(
+            "scaled_as_whisper",
+            "Whisper cuts off what is far below the maximum, and then rescales. Here the "
+            "logarithm is the last step.",
+            _sound(log=_whisper),
+        ),
+        Mistake(
+            "no_gradient",
+            "The numbers are right, but no gradient comes back: is there a `detach`, a `.data`, a "
+            "`no_grad`, a `torch.tensor(…)`, or a way through NumPy?",
+            lambda *given: _log_mel(*given).detach(),
         ),
     ],
     hints=[

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import counted, normal
-from utils.checks.engine.probes import with_slopes
+from utils.checks.lesson15.common import learned
 
 
 def _patchify(images, size):
@@ -35,32 +35,23 @@ def _numbers(images, size):
     return images.shape[1] * size * size
 
 
-def _patches_found(answer, images, size, slopes=False):
-    if not slopes:
-        return answer(images, size)
-    return with_slopes(lambda images: answer(images, size), images)
-
-
 patchify = Exercise(
     number="15.1",
     name="patchify",
     oracle=_patchify,
     compared_with="`F.unfold`",
-    probe=_patches_found,
+    probe=learned,
     cases=lambda: [
         Case(counted(2, 3, 4, 6), 2),
         Case(counted(1, 1, 2, 4), 2),
         Case(normal(1, 3, 2, 9, 6), 3),
+        Case(counted(1, 1, 4, 4), 2),
         Case(counted(1, 4, 4, 4), 2),
         Case(counted(2, 2, 2, 3), 1),
         Case(normal(2, 1, 3, 4, 4).double(), 4),
         Case(normal(3, 2, 4, 6, 3).permute(0, 3, 1, 2), 2),
-        Case(
-            normal(4, 1, 2, 6, 4),
-            2,
-            True,
-            label="patchify(images of shape (1, 2, 6, 4), 2), and the gradient",
-        ),
+        Case(normal(5, 2, 3, 18, 34), 2),
+        Case(normal(4, 1, 2, 6, 4).requires_grad_(), 2),
     ],
     mistakes=[
         Mistake(
@@ -137,7 +128,7 @@ patchify = Exercise(
         Mistake(
             "no_gradient",
             "The numbers are right, but no gradient comes back to the images: is there a "
-            "`detach`, a `.data`, a `no_grad` or a `torch.tensor(…)`?",
+            "`detach`, a `.data`, a `no_grad`, a `torch.tensor(…)`, or a way through NumPy?",
             lambda images, size: _patchify(images, size).detach(),
         ),
     ],

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import counted, normal
+from utils.checks.lesson15.common import learned
 
 
 def _tubelets(video, depth, size):
@@ -47,6 +48,7 @@ tubelets = Exercise(
     name="tubelets",
     oracle=_tubelets,
     compared_with="`F.conv3d` with a kernel that copies",
+    probe=learned,
     cases=lambda: [
         Case(counted(2, 4, 6, 4, 6), 2, 2),
         Case(counted(1, 1, 2, 2, 2), 2, 1),
@@ -56,6 +58,9 @@ tubelets = Exercise(
         Case(normal(2, 1, 3, 3, 4, 2).double(), 3, 2),
         Case(normal(3, 2, 2, 4, 3, 2), 2, 1),
         Case(normal(4, 2, 4, 2, 4, 4).transpose(1, 2), 2, 2),
+        Case(counted(1, 1, 8, 16, 16), 2, 4),
+        Case(normal(5, 1, 2, 18, 2, 34), 2, 2),
+        Case(normal(6, 1, 2, 2, 4, 6).requires_grad_(), 2, 2),
     ],
     mistakes=[
         Mistake(
@@ -134,6 +139,32 @@ tubelets = Exercise(
             "You take the channels for the frames. The shape of the video is `(B, C, F, H, W)`: "
             "channels come first, then frames.",
             lambda video, depth, size: _tubelets(video.transpose(1, 2), depth, size),
+        ),
+        Mistake(
+            "batch_of_one_squeezed",
+            "For a single video the batch is gone: is there a `squeeze()`? Keep the shape "
+            "`(B, N, C * depth * size * size)`, also for B = 1.",
+            lambda video, depth, size: _tubelets(video, depth, size).squeeze(),
+        ),
+        Mistake(
+            "batch_lost",
+            "The boxes of all videos stand in one long row. Keep the axis of the batch: "
+            "`reshape(B, -1, C * depth * size * size)`.",
+            lambda video, depth, size: _tubelets(video, depth, size).flatten(0, 1),
+        ),
+        Mistake(
+            "boxes_not_flattened",
+            "The boxes are right, but each is still a small film, `(C, depth, size, size)`. A "
+            "token is one row of numbers: `flatten(2)`.",
+            lambda video, depth, size: _tubelets(video, depth, size).unflatten(
+                2, (-1, depth, size, size)
+            ),
+        ),
+        Mistake(
+            "no_gradient",
+            "The numbers are right, but no gradient comes back to the video: is there a "
+            "`detach`, a `.data`, a `no_grad`, a `torch.tensor(…)`, or a way through NumPy?",
+            lambda video, depth, size: _tubelets(video, depth, size).detach(),
         ),
     ],
     hints=[

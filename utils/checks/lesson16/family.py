@@ -44,9 +44,17 @@ def _while_it_ends_so(cut):
     return mutant
 
 
+class _Sorted(set):
+    """A set that is gone through in order, so that what is found does not hang on a hash."""
+
+    def __iter__(self):
+        return iter(sorted(super().__iter__()))
+
+
 def _family_case(name, *suffixes):
     written = ", ".join(f'"{suffix}"' for suffix in suffixes)
-    return Case(name, set(suffixes), label=f'family("{name}", {{{written}}})')
+    said = f'family("{name}", {{{written}}})' if suffixes else f'family("{name}", set())'
+    return Case(name, _Sorted(suffixes), label=said)
 
 
 family = Exercise(
@@ -56,17 +64,27 @@ family = Exercise(
     compared_with="one `re.sub`, anchored at the end,",
     cases=lambda: [
         _family_case("door-lock-off-takeoff-alert-outline", "off", "alert", "outline"),
+        _family_case("robot-off-outline", "off", "outline"),
         _family_case("account-off-outline", "off", "outline"),
+        _family_case("account-off-outline", "outline"),
         _family_case("account-outline-off", "off", "outline"),
         _family_case("bell-off-outline-off", "off", "outline"),
-        _family_case("power-off-button", "off"),
+        _family_case("bulb-off-outline-off-outline-off-outline", "off", "outline"),
+        _family_case("power-off-button", "off", "outline"),
         _family_case("playoff", "off"),
-        _family_case("off", "off"),
+        _family_case("off", "off", "outline"),
+        _family_case("off-off", "off"),
+        _family_case("robot-off"),
+        _family_case("robot-outline", "out", "line"),
+        _family_case("numeric-10-plus-1", "1", "10", "plus"),
+        _family_case("numeric-100", "1", "0", "10"),
         _family_case("check-off", "off", "check"),
         _family_case("box-cutter-off", "off", "box"),
         _family_case("lightbulb-group", "off", "outline"),
         _family_case("home", "off"),
         _family_case("bell-plus", "minus", "plus"),
+        _family_case("home-city-plus", "plus"),
+        _family_case("arrow-up-left-thin", "left", "thin"),
         _family_case("many-to-many", "many"),
         _family_case("off-road-off", "off"),
         _family_case("print-offset", "off"),

@@ -1,12 +1,15 @@
 """Exercise 16.2, `info_nce`: its oracle, inputs, mistakes and hints."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson16.common import FLOAT32, learned, unit_length
+from utils.checks.lesson15.common import learned
+from utils.checks.lesson16.common import FLOAT32, unit_length
 from utils.checks.lesson16.similarity import similarity
 
 
@@ -58,16 +61,26 @@ info_nce = Exercise(
             torch.tensor([[1.0, 0.0], [2.0, 2.0]]),
             torch.tensor(0.5),
         ),
+        Case(
+            torch.tensor([[2.0, 0.0], [0.0, 3.0]]),
+            torch.tensor([[1.0, 0.0], [0.0, 5.0]]),
+            torch.tensor(0.0),
+        ),
         Case(normal(3, 4, 4), 3 * normal(4, 4, 4), torch.tensor(-0.4)),
         Case(normal(5, 6, 3), normal(6, 6, 3), torch.tensor(4.6)),
+        Case(normal(13, 6, 3), normal(14, 6, 3), torch.tensor(5.0)),
         Case(normal(7, 5, 7), normal(8, 5, 7) + 1, torch.tensor(0.0)),
         Case(normal(9, 1, 3), normal(10, 1, 3), torch.tensor(1.0)),
+        Case(normal(15, 300, 8), normal(16, 300, 8), torch.tensor(2.0)),
         Case(
             normal(11, 4, 3).requires_grad_(),
             normal(12, 4, 3).requires_grad_(),
             torch.tensor(0.9).requires_grad_(),
-            label="info_nce(image, text, log_scale) of shapes (4, 3), (4, 3) and (), and its "
-            "gradients:\n[loss, [gradient of image, of text, of log_scale]]",
+        ),
+        Case(
+            normal(17, 5, 4).requires_grad_(),
+            normal(18, 5, 4).requires_grad_(),
+            torch.tensor(4.7).requires_grad_(),
         ),
     ],
     mistakes=[
@@ -117,6 +130,31 @@ info_nce = Exercise(
             "`log_scale` is not used. Cosines lie between -1 and 1, too close together for a "
             "confident softmax: multiply them by `log_scale.exp()`.",
             _nce(scale=lambda log_scale: 1.0),
+        ),
+        Mistake(
+            "scale_cut_off",
+            "Right, until the scale passes 100: there you cut it off. CLIP does so as well, but "
+            "outside the loss, and so does `train` below. Here multiply by `log_scale.exp()`, "
+            "however large it is.",
+            _nce(scale=lambda log_scale: log_scale.clamp(max=math.log(100)).exp()),
+        ),
+        Mistake(
+            "first_is_right",
+            "Every row takes column 0 for its right answer. The right answer of row `i` is `i`: "
+            "`torch.arange(len(logits))`.",
+            _nce(loss=_two_ways(lambda x: F.cross_entropy(x, torch.zeros(len(x)).long()))),
+        ),
+        Mistake(
+            "yes_or_no_for_each_pair",
+            "You ask of every pair by itself whether it belongs together. Here each row is *one* "
+            "question with N answers: `F.cross_entropy`, not a binary one.",
+            _nce(loss=lambda x: F.binary_cross_entropy_with_logits(x, torch.eye(len(x)))),
+        ),
+        Mistake(
+            "a_loss_for_each_row",
+            "You return a loss for each row. One number is wanted, the mean: `F.cross_entropy` "
+            "without `reduction`.",
+            _nce(loss=lambda x: (_rows(x, "none") + _rows(x.T, "none")) / 2),
         ),
         Mistake(
             "not_halved",
@@ -186,7 +224,7 @@ info_nce = Exercise(
         Mistake(
             "no_gradient",
             "The loss is right, but no gradient comes through, so nothing could be learned: is "
-            "there a `detach`, a `no_grad`, or a `torch.tensor(...)` of numbers?",
+            "there a `detach`, a `no_grad`, a `torch.tensor(...)`, or a way through NumPy?",
             lambda image, text, log_scale: _info_nce(image, text, log_scale).detach(),
         ),
         Mistake(

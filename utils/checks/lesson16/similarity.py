@@ -5,7 +5,8 @@ import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson16.common import FLOAT32, learned, unit_length
+from utils.checks.lesson15.common import learned_or_nan
+from utils.checks.lesson16.common import FLOAT32, unit_length
 
 
 def _similarity(a, b):
@@ -24,19 +25,23 @@ similarity = Exercise(
     name="similarity",
     oracle=_similarity,
     compared_with="`F.cosine_similarity(a[:, None], b[None], dim=-1)`",
-    probe=learned,
+    probe=learned_or_nan,
     tolerance=FLOAT32,
     cases=lambda: [
         Case(normal(1, 2, 4), normal(2, 3, 4)),
-        Case(torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0], [-6.0, -8.0]])),
+        Case(torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0], [6.0, 8.0]])),
+        Case(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0], [-6.0, -8.0]])),
         Case(torch.tensor([[2.0, 1.0, 2.0], [0.0, 0.0, 0.0]]), torch.tensor([[1.0, -2.0, 2.0]])),
+        Case(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0], [1.0, 2.0]])),
         Case(normal(3, 3, 3), normal(4, 3, 3)),
         Case(normal(5, 4, 6), 2 * normal(6, 4, 6) + 1),
         Case(
             normal(7, 3, 5).requires_grad_(),
             normal(8, 2, 5).requires_grad_(),
-            label="similarity(a, b) of shapes (3, 5) and (2, 5), and its gradients:\n"
-            "[result, [gradient of a, gradient of b]]",
+        ),
+        Case(
+            torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]).requires_grad_(),
+            torch.tensor([[1.0, -2.0, 2.0], [0.0, 0.0, 0.0], [3.0, 1.0, 0.0]]).requires_grad_(),
         ),
     ],
     mistakes=[
@@ -119,9 +124,24 @@ similarity = Exercise(
             _product(lambda x: x / x.norm(dim=-1, keepdim=True)),
         ),
         Mistake(
+            "nan_gradient_of_zeros",
+            "The numbers are right, but the gradient of a row of zeros is `nan`: a 0 / 0 or a root "
+            "of 0 still stands there, and a `where`, a `nan_to_num` or a `clamp` after it comes "
+            "too late for the way back. `F.normalize`, or `x.norm(dim=-1, "
+            "keepdim=True).clamp(min=1e-12)` as divisor, is safe.",
+            _product(lambda x: x / x.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-12)),
+        ),
+        Mistake(
+            "length_detached",
+            "The numbers are right, but the gradient is not: the lengths are cut off from it. They "
+            "depend on the vectors as well: no `detach` and no `no_grad` on the divisor.",
+            _product(lambda x: x / x.norm(dim=-1, keepdim=True).clamp(min=1e-12).detach()),
+        ),
+        Mistake(
             "no_gradient",
             "The numbers are right, but no gradient comes through, so the towers could not learn "
-            "from them: is there a `detach`, a `no_grad`, or a `torch.tensor(...)` of numbers?",
+            "from them: is there a `detach`, a `no_grad`, a `torch.tensor(...)` of numbers, or a "
+            "way through NumPy?",
             lambda a, b: _similarity(a, b).detach(),
         ),
     ],

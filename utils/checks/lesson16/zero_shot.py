@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
 from utils.checks.lesson16.common import unit_length
@@ -34,6 +35,14 @@ def _each_prompt(decide):
     )
 
 
+def _numbers(answer, images, prompts):
+    """The classes, and what kind of integers they are."""
+    found = answer(images, prompts)
+    if not isinstance(found, torch.Tensor):
+        return found
+    return Seen({"result": found, "dtype": str(found.dtype)})
+
+
 def _prompts(seed, *shape):
     """Vectors of very different lengths."""
     return normal(seed, *shape) * normal(seed + 100, *shape[:-1], 1).exp()
@@ -48,13 +57,20 @@ zero_shot = Exercise(
     name="zero_shot",
     oracle=_zero_shot,
     compared_with="the largest `F.cosine_similarity` with the mean of `F.normalize(prompts)`",
+    probe=_numbers,
     cases=lambda: [
         Case(_prompts(206, 8, 4), _prompts(1206, 5, 3, 4)),
+        Case(
+            torch.tensor([[1.0, 0.0]]),
+            torch.tensor([[[0.0, 9.0], [1.0, 0.0]], [[2.0, 1.0], [2.0, 1.0]]]),
+        ),
         Case(_one_decimal(normal(74, 3, 2)), _one_decimal(_prompts(1074, 3, 2, 2))),
         Case(_prompts(421, 3, 3), _prompts(1421, 3, 3, 3)),
         Case(_prompts(195, 6, 5), _prompts(1195, 4, 1, 5)),
         Case(_prompts(312, 1, 4), _prompts(1312, 6, 2, 4)),
         Case(_prompts(47, 20, 6), _prompts(1047, 9, 4, 6)),
+        Case(_prompts(48, 5, 3), _prompts(1048, 1, 2, 3)),
+        Case(_prompts(49, 40, 8), _prompts(1049, 300, 3, 8)),
     ],
     mistakes=[
         Mistake(
@@ -125,8 +141,32 @@ zero_shot = Exercise(
         ),
         Mistake(
             "least_alike",
-            "You take the class that is *least* like the image: `argmax`, not `argmin`.",
+            "You take the class that is *least* like the image. The one with the largest cosine "
+            "wins (of distances, the smallest).",
             _classifier(decide=lambda cosines: cosines.argmin(1)),
+        ),
+        Mistake(
+            "int32_for_int64",
+            "The classes are right, but not of type int64, which is what PyTorch indexes with: "
+            "leave what `argmax` returns as it is.",
+            _classifier(decide=lambda cosines: cosines.argmax(1).int()),
+        ),
+        Mistake(
+            "scaled_to_probabilities",
+            "These are probabilities. Return the number of the best class for each image: "
+            "`.argmax(-1)`.",
+            _classifier(decide=lambda cosines: cosines.softmax(1)),
+        ),
+        Mistake(
+            "batch_of_one_squeezed",
+            "For a single image the batch is gone: is there a `squeeze()`? Keep the shape `(B,)`.",
+            _classifier(decide=lambda cosines: cosines.argmax(1).squeeze()),
+        ),
+        Mistake(
+            "vote_of_the_prompts",
+            "You let the prompts vote. Take the mean of each class's vectors first, then look for "
+            "the class.",
+            _each_prompt(lambda cosines: cosines.argmax(1).mode(1).values),
         ),
     ],
     hints=[

@@ -4,9 +4,17 @@ import torch
 from torch import nn
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal, real_tokens
-from utils.checks.engine.probes import fill
-from utils.checks.lesson17.common import FLOAT32
+from utils.checks.lesson17.common import (
+    FLOAT32,
+    InSteps,
+    block_text,
+    dropping,
+    leaving_training,
+    look_inputs,
+    looking_at_words,
+    made,
+    watched,
+)
 
 
 class _Silent(nn.Module):
@@ -51,27 +59,6 @@ class _CrossAttentionFusion(nn.Module):
         return layer(text, image, memory_key_padding_mask=hidden)
 
 
-class InSteps:
-    """The block with every step a method of its own, so that a mistake can replace one."""
-
-    def hidden(self, mask):
-        """True where a patch must not be seen."""
-        return None if mask is None else ~mask
-
-    def look(self, x, image, hidden):
-        """The attention itself."""
-        return self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
-
-    def steps(self, text, look):
-        """Both halves of the block."""
-        x = text + look(self.norm1(text))
-        return x + self.feed_forward(self.norm2(x))
-
-    def forward(self, text, image, image_mask=None):
-        """The block, of its steps."""
-        return self.steps(text, lambda x: self.look(x, image, self.hidden(image_mask)))
-
-
 def _block(**methods):
     """A block with some of its steps replaced."""
     return type("CrossAttentionFusion", (InSteps, _CrossAttentionFusion), methods)
@@ -84,11 +71,6 @@ def _image_asks(self, text, image, image_mask=None):
 
 def _queries_from_the_image(self, x, image, hidden):
     return self.cross_attention(image, x, x, key_padding_mask=hidden)[0]
-
-
-def self_attention(self, x, image, hidden):
-    """A mistake: the words look at one another."""
-    return self.cross_attention(x, x, x)[0]
 
 
 def _values_from_the_text(self, x, image, hidden):
@@ -133,17 +115,10 @@ def _residuals(first=True, second=True):
     return steps
 
 
-def _residuals_of_the_normed(first=True, second=True):
-    """The two steps, added to what the norm returned."""
-
-    def steps(self, text, look):
-        """Both halves of the block."""
-        normed = self.norm1(text)
-        x = (normed if first else text) + look(normed)
-        normed = self.norm2(x)
-        return (normed if second else x) + self.feed_forward(normed)
-
-    return steps
+def _residual_of_the_normed(self, text, look):
+    normed = self.norm1(text)
+    x = normed + look(normed)
+    return x + self.feed_forward(self.norm2(x))
 
 
 def _side_by_side_steps(self, text, look):
@@ -154,59 +129,37 @@ def _without_feed_forward(self, text, look):
     return text + look(self.norm1(text))
 
 
-def made(cls, like, sizes):
-    """An object of the learner's class with known weights; norms and biases near the usual."""
-    if isinstance(cls, nn.Module):
-        name = type(cls).__name__
-        raise TypeError(f"pass the class `{name}` itself, not an object that it made")
-    block = fill(cls(*sizes), like(*sizes), scale=0.8)
-    with torch.no_grad():
-        for name, parameter in block.named_parameters():
-            if parameter.ndim == 1:
-                usual = float("norm" in name and name.endswith("weight"))
-                parameter.copy_(usual + 0.4 * (parameter - usual))
-    return block
+def _residual_from_the_text(self, text, look):
+    return text + self.feed_forward(self.norm2(text + look(self.norm1(text))))
 
 
-def _gradient(block, result):
-    """Whether the block could be trained: what happens when the gradient is taken."""
-    if not (isinstance(result, torch.Tensor) and result.requires_grad):
-        return "no gradient reaches the weights"
-    result.square().sum().backward()
-    without = [name for name, p in block.named_parameters() if p.grad is None]
-    return f"no gradient reaches {without[0]}" if without else "the gradient reaches every weight"
+def _norm_on_the_image_alone(self, text, image, image_mask=None):
+    hidden, normed = self.hidden(image_mask), self.norm1(image)
+    return self.steps(text, lambda x: self.look(text, normed, hidden))
 
 
-def looked_at(block, text, image, image_mask=None, trains=False):
-    """What the block makes of its input; with `trains`, whether a gradient comes back as well."""
-    masks = () if image_mask is None else (image_mask,)
-    with torch.no_grad():
-        result = block(text, image, *masks)
-    if not trains:
-        return result
-    image = image.clone().requires_grad_()
-    gradient = _gradient(block, block(text, image, *masks))
-    reached = image.grad is not None and bool((image.grad != 0).any())
-    return {"result": result, "gradient": gradient, "the image gets a gradient": reached}
+def _padding_set_to_zero(self, text, image, image_mask=None):
+    real = 1 if image_mask is None else image_mask[..., None]
+    return self.steps(text, lambda x: self.look(x, image * real, None))
 
 
-def _fusion_output(answer, sizes, *inputs, **rest):
-    return looked_at(made(answer, _CrossAttentionFusion, sizes), *inputs, **rest)
+def _weights_too(self, text, image, image_mask=None):
+    return self.steps(text, lambda x: self.look(x, image, self.hidden(image_mask))), None
 
 
-def look_inputs(B, T, N, d_model, real):
-    """Random text and image; `real` says how many tokens of each image are no padding."""
-    mask = None if real is None else real_tokens(N, *real)
-    said = f"text of shape {(B, T, d_model)}, image {(B, N, d_model)}, "
-    said += "without image_mask" if mask is None else f"image_mask {mask.int().tolist()}"
-    seed = 100 * T + N
-    return said, (normal(seed, B, T, d_model), normal(seed + 1, B, N, d_model), mask)
+def _writing(self, x, image, hidden):
+    self.norm1.weight.data.fill_(1.0)
+    return InSteps.look(self, x, image, hidden)
 
 
-def _fusion_case(sizes, B, T, N, real=None, trains=False):
+def _fusion_output(answer, sizes, *inputs):
+    return watched(lambda: made(answer, _CrossAttentionFusion, sizes), *inputs)
+
+
+def _fusion_case(sizes, B, T, N, real=None):
     said, inputs = look_inputs(B, T, N, sizes[0], real)
-    label = f"CrossAttentionFusion{sizes} on {said}" + (", and the gradient" if trains else "")
-    return Case(sizes, *inputs, trains=trains, label=label)
+    label = block_text("CrossAttentionFusion", sizes) + "  # the check gives it weights of its own"
+    return Case(sizes, *inputs, label=label + said)
 
 
 CrossAttentionFusion = Exercise(
@@ -218,11 +171,11 @@ CrossAttentionFusion = Exercise(
     tolerance=FLOAT32,
     cases=lambda: [
         _fusion_case((4, 2, 6), 2, 3, 5, real=[3, 4]),
-        _fusion_case((4, 2, 6), 2, 3, 5),
+        _fusion_case((6, 3, 4), 2, 3, 5),
         _fusion_case((6, 2, 4), 3, 4, 4, real=[2, 3, 4]),
         _fusion_case((8, 4, 6), 1, 4, 4),
         _fusion_case((4, 2, 6), 1, 1, 2),
-        _fusion_case((4, 2, 6), 3, 4, 2, real=[2, 1, 2], trains=True),
+        _fusion_case((4, 2, 6), 3, 4, 2, real=[2, 1, 2]),
         _fusion_case((4, 2, 6), 1, 3, 4, real=[2]),
     ],
     mistakes=[
@@ -250,7 +203,7 @@ CrossAttentionFusion = Exercise(
             "image_ignored",
             "The words look at one another, and the image is never used. Only the query is "
             "`norm1(text)`; key and value are `image`.",
-            _block(look=self_attention),
+            _block(look=looking_at_words),
         ),
         Mistake(
             "values_from_the_text",
@@ -263,6 +216,12 @@ CrossAttentionFusion = Exercise(
             "The image goes through `norm1` as well. Here only the words do: the image tokens come "
             "in as they are.",
             _block(look=_image_normed),
+        ),
+        Mistake(
+            "norm_on_the_image_alone",
+            "`norm1` is applied to the image in place of the words. It is the other way round: the "
+            "queries are `self.norm1(text)`, and `image` comes in as it is.",
+            _block(forward=_norm_on_the_image_alone),
         ),
         Mistake(
             "norm_after_the_step",
@@ -293,13 +252,7 @@ CrossAttentionFusion = Exercise(
             "normed_text_in_the_residual",
             "You add to `norm1(text)` (is `text` overwritten with it?). Norm only what the "
             "attention reads, and add to `text` as it came in.",
-            _block(steps=_residuals_of_the_normed(second=False)),
-        ),
-        Mistake(
-            "normed_in_both_residuals",
-            "Both steps add to what the norm returned. Norm only what a step *reads*; what it is "
-            "added to stays as it came in: `text + …`, then `x + …`.",
-            _block(steps=_residuals_of_the_normed()),
+            _block(steps=_residual_of_the_normed),
         ),
         Mistake(
             "text_not_normed",
@@ -329,6 +282,12 @@ CrossAttentionFusion = Exercise(
             _block(steps=_side_by_side_steps),
         ),
         Mistake(
+            "residual_from_the_text",
+            "The feed-forward part is added to `text`, and what the attention found is lost on the "
+            "way. Add it to `x`: `x + self.feed_forward(self.norm2(x))`.",
+            _block(steps=_residual_from_the_text),
+        ),
+        Mistake(
             "feed_forward_forgotten",
             "The second step is missing: `x + self.feed_forward(self.norm2(x))`.",
             _block(steps=_without_feed_forward),
@@ -344,6 +303,36 @@ CrossAttentionFusion = Exercise(
             "The words look at the padding and nowhere else. `key_padding_mask` is True where a "
             "key is *ignored*, `image_mask` is True for real tokens: pass `~image_mask`.",
             _block(hidden=lambda self, mask: mask),
+        ),
+        Mistake(
+            "padding_set_to_zero",
+            "You set the padding to 0, and that hides nothing: a token of zeros is looked at like "
+            "any other. Leave `image` as it is, and pass `key_padding_mask=~image_mask`.",
+            _block(forward=_padding_set_to_zero),
+        ),
+        Mistake(
+            "returns_a_pair",
+            "You return a pair. Return the words alone, `(B, T, d_model)`: of what the attention "
+            "returns, keep the first part, and after `return` write no comma.",
+            _block(forward=_weights_too),
+        ),
+        Mistake(
+            "draws_at_random",
+            "Two calls with the same inputs return two results: is there a dropout? This block has "
+            "none. Leave it out, and leave `__init__` as it was.",
+            _block(look=dropping),
+        ),
+        Mistake(
+            "leaves_training_mode",
+            "After a call the block, or a part of it, is in evaluation mode, in the middle of "
+            "training. Leave `eval()` and `train()` to whoever trains it.",
+            _block(look=leaving_training),
+        ),
+        Mistake(
+            "changes_its_weights",
+            "A call changes the block's own weights, and only the optimiser may do that. Compute "
+            "with them, and write nothing into `.data` or into a parameter.",
+            _block(look=_writing),
         ),
     ],
     hints=[

@@ -2,10 +2,11 @@
 
 import torch
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import real_tokens
+from utils.checks.engine.inputs import tenths
 from utils.checks.engine.probes import with_slopes
-from utils.checks.lesson17.common import tenths
+from utils.checks.lesson17.common import words
 
 
 def _early_fusion(text, image, kinds, text_mask):
@@ -32,32 +33,33 @@ def _early(
 
     def mutant(text_, image, kinds_, text_mask):
         kind = kinds(kinds_)
-        words, patches = text(text_ + kind[0], text_mask), image + kind[1]
+        asked, patches = text(text_ + kind[0], text_mask), image + kind[1]
         seen = torch.ones(image.shape[:2], dtype=torch.bool)
-        return result(tokens(words, patches), mask(text_mask, seen))
+        return result(tokens(asked, patches), mask(text_mask, seen))
 
     return mutant
 
 
-def _early_output(answer, text, image, kinds, text_mask, slopes=False):
-    """The answer's result; with `slopes`, the tokens and what text, image and kinds learn."""
-    if not slopes:
-        return answer(text, image, kinds, text_mask)
+def _early_output(answer, text, image, kinds, text_mask):
+    """The answer's result, and what text, image and kinds learn through its tokens."""
+    rest = []
 
     def tokens(*numbers):
-        out = answer(*numbers, text_mask)
-        return out[0] if isinstance(out, tuple | list) else out
+        result = answer(*numbers, text_mask)
+        if not (isinstance(result, tuple | list) and result):
+            return result
+        rest[:] = result[1:]
+        return result[0]
 
-    return with_slopes(tokens, text, image, kinds)
+    found = with_slopes(tokens, text, image, kinds, names=["text", "image", "kinds"])
+    if rest and isinstance(found, Seen):
+        found["result"] = (found["result"], *rest)
+    return found
 
 
-def _early_case(seed, mask, N, d, slopes=False):
+def _early_case(seed, mask, N, d):
     B, T = mask.shape
-    numbers = tenths(seed, B, T, d), tenths(seed + 1, B, N, d), tenths(seed + 2, 2, d)
-    if not slopes:
-        return Case(*numbers, mask)
-    label = f"the gradient of early_fusion for text of shape {(B, T, d)}, image {(B, N, d)}"
-    return Case(*numbers, mask, slopes, label=label)
+    return Case(tenths(seed, B, T, d), tenths(seed + 1, B, N, d), tenths(seed + 2, 2, d), mask)
 
 
 early_fusion = Exercise(
@@ -66,14 +68,15 @@ early_fusion = Exercise(
     oracle=_early_fusion,
     compared_with="`torch.cat`",
     probe=_early_output,
-    cases=lambda: [
-        _early_case(10, real_tokens(3, 3, 1), 2, 2),
-        _early_case(20, real_tokens(5, 2, 5, 4), 4, 3),
-        _early_case(30, real_tokens(2, 1, 2, 2), 2, 3),
-        _early_case(40, real_tokens(4, 3).flip(1), 4, 4),
-        _early_case(50, real_tokens(1, 1), 3, 2),
-        _early_case(60, real_tokens(3, 2, 3, 0, 1, 2), 1, 4),
-        _early_case(70, real_tokens(3, 3, 2), 2, 4, slopes=True),
+    cases=lambda: [  # no two have a shape in common
+        _early_case(10, words(3, 3, 1), 2, 2),
+        _early_case(20, words(5, 2, 5, 4), 4, 3),
+        _early_case(30, words(2, 1, 2, 2), 2, 6),
+        _early_case(40, words(4, 3).flip(1), 4, 4),
+        _early_case(50, words(2, 1), 1, 1),  # the example of the task
+        _early_case(60, words(3, 2, 3, 0, 1, 2), 1, 5),
+        _early_case(70, words(1, 1), 3, 7),
+        _early_case(80, words(3, 3, 2), 4, 8),
     ],
     mistakes=[
         Mistake(
@@ -174,20 +177,20 @@ early_fusion = Exercise(
             "image_ignored",
             "The image is not there: you return the text and its mask alone. Join the two along "
             "the tokens: `torch.cat([text, image], dim=1)`.",
-            _early(tokens=lambda words, patches: words, mask=lambda text, seen: text),
+            _early(tokens=lambda asked, patches: asked, mask=lambda text, seen: text),
         ),
         Mistake(
             "padding_set_to_zero",
             "You set the padding to 0. That hides nothing, since 0 is a token like another; the "
             "mask alone says what counts. Leave the tokens as they are.",
-            _early(text=lambda words, mask: words * mask[..., None]),
+            _early(text=lambda asked, mask: asked * mask[..., None]),
         ),
         Mistake(
             "joined_along_the_batch",
             "`torch.cat` joins along the batch unless it is told otherwise, and then the image is "
             "another *example*. Join along the tokens: `dim=1`.",
             _early(
-                tokens=lambda words, patches: torch.cat([words, patches]),
+                tokens=lambda asked, patches: torch.cat([asked, patches]),
                 mask=lambda text, seen: torch.cat([text, seen]),
             ),
         ),

@@ -5,14 +5,18 @@ from torch import nn
 from transformers.models.mllama.configuration_mllama import MllamaTextConfig
 from transformers.models.mllama.modeling_mllama import MllamaCrossAttentionDecoderLayer
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.lesson17.common import FLOAT32
-from utils.checks.lesson17.cross_attention_fusion import (
+from utils.checks.lesson17.common import (
+    FLOAT32,
     InSteps,
+    block_text,
+    dropping,
+    leaving_training,
     look_inputs,
-    looked_at,
+    looking_at_words,
     made,
-    self_attention,
+    watched,
 )
 
 
@@ -125,35 +129,40 @@ def _gated_without_norms(self, text, look):
     return x + second * self.feed_forward(x)
 
 
-def _gated_output(answer, sizes, gates, text, image, image_mask=None, trains=False):
-    """As for the block without gates; with `gates` None as `__init__` leaves it."""
-    if gates is not None:
-        block = made(answer, _GatedCrossAttention, sizes)
-        with torch.no_grad():
-            block.gate_attention.fill_(gates[0])
-            block.gate_feed_forward.fill_(gates[1])
-        return looked_at(block, text, image, image_mask, trains)
-    made(answer, _GatedCrossAttention, sizes)  # complains if there are other parameters
-    torch.manual_seed(1)
-    block = answer(*sizes).eval()
-    masks = () if image_mask is None else (image_mask,)
-    out = block(text, image, *masks)
-    if not isinstance(out, torch.Tensor):
-        return out
-    found = {"result": out, "the text itself": torch.equal(out, text), "the gates learn": False}
-    if out.requires_grad:
-        out.square().sum().backward()
-        slopes = [block.gate_attention.grad, block.gate_feed_forward.grad]
-        found["the gates learn"] = all(s is not None and bool((s != 0).any()) for s in slopes)
+def _open_at_the_start(self, *sizes):
+    _GatedCrossAttention.__init__(self, *sizes)
+    self.gate_attention, self.gate_feed_forward = (nn.Parameter(torch.ones(1)) for _ in range(2))
+
+
+def _writing(self):
+    for gate in self.gate_attention, self.gate_feed_forward:
+        gate.data = gate.data.tanh()
+    return self.gate_attention, self.gate_feed_forward
+
+
+def _gated_output(answer, sizes, gates, *inputs):
+    """As for the block without gates; with `gates` None these are as `__init__` leaves them."""
+
+    def block():
+        return made(answer, _GatedCrossAttention, sizes)
+
+    if gates is None:
+        block()  # complains if there are other parameters
+        fresh = answer(*sizes)
+        gates = fresh.gate_attention.item(), fresh.gate_feed_forward.item()
+    found = watched(block, *inputs, gate_attention=gates[0], gate_feed_forward=gates[1])
+    if gates == (0.0, 0.0) and isinstance(found, Seen):
+        found["the text itself, to the last bit"] = torch.equal(found["result"], inputs[0])
     return found
 
 
-def _gated_case(sizes, gates, B, T, N, real=None, trains=False):
+def _gated_case(sizes, gates, B, T, N, real=None):
     said, inputs = look_inputs(B, T, N, sizes[0], real)
-    how = "as made by __init__" if gates is None else f"with the gates at {gates[0]} and {gates[1]}"
-    label = f"GatedCrossAttention{sizes}, {how}, on {said}"
-    label += ", and the gradient" if trains else ""
-    return Case(sizes, gates, *inputs, trains=trains, label=label)
+    label = block_text("GatedCrossAttention", sizes) + "  # the check gives it weights of its own"
+    if gates is not None:
+        label += f"\nblock.gate_attention.data.fill_({gates[0]})"
+        label += f"\nblock.gate_feed_forward.data.fill_({gates[1]})"
+    return Case(sizes, gates, *inputs, label=label + said)
 
 
 GatedCrossAttention = Exercise(
@@ -165,12 +174,14 @@ GatedCrossAttention = Exercise(
     tolerance=FLOAT32,
     cases=lambda: [
         _gated_case((4, 2, 6), (1.2, -0.6), 2, 3, 5, real=[3, 4]),
-        _gated_case((4, 2, 6), (-0.4, 0.9), 2, 3, 5),
+        _gated_case((6, 3, 4), (-0.4, 0.9), 2, 3, 5),
         _gated_case((6, 2, 4), (0.7, 1.5), 3, 4, 4, real=[2, 3, 4]),
         _gated_case((8, 4, 6), (2.0, 0.5), 1, 4, 4),
-        _gated_case((4, 2, 6), None, 2, 3, 4),
-        _gated_case((4, 2, 6), (1.1, 0.4), 3, 4, 2, real=[2, 1, 2], trains=True),
-        _gated_case((4, 2, 6), (0.0, 0.0), 1, 2, 3),
+        _gated_case((6, 2, 6), None, 3, 5, 4),
+        _gated_case((4, 2, 6), (1.1, 0.4), 3, 4, 2, real=[2, 1, 2]),
+        _gated_case((8, 2, 6), (0.0, 0.0), 2, 5, 6),
+        _gated_case((4, 2, 6), (20.0, 20.0), 1, 3, 3, real=[2]),
+        _gated_case((4, 2, 6), (0.6, -1.3), 1, 1, 2),
     ],
     mistakes=[
         Mistake(
@@ -269,7 +280,7 @@ GatedCrossAttention = Exercise(
             "image_ignored",
             "The words look at one another, and the image is never used. Only the query is "
             "`norm1(text)`; key and value are `image`.",
-            _gated(look=self_attention),
+            _gated(look=looking_at_words),
         ),
         Mistake(
             "mask_forgotten",
@@ -282,6 +293,30 @@ GatedCrossAttention = Exercise(
             "The words look at the padding and nowhere else. `key_padding_mask` is True where a "
             "key is *ignored*, `image_mask` is True for real tokens: pass `~image_mask`.",
             _gated(hidden=lambda self, mask: mask),
+        ),
+        Mistake(
+            "gates_open_at_the_start",
+            "The gates do not start at 0, so the new block disturbs the language model on the "
+            "first day. Leave `__init__` as it was: `torch.zeros(1)`.",
+            _gated(__init__=_open_at_the_start),
+        ),
+        Mistake(
+            "draws_at_random",
+            "Two calls with the same inputs return two results: is there a dropout? This block has "
+            "none. Leave it out, and leave `__init__` as it was.",
+            _gated(look=dropping),
+        ),
+        Mistake(
+            "leaves_training_mode",
+            "After a call the block, or a part of it, is in evaluation mode, in the middle of "
+            "training. Leave `eval()` and `train()` to whoever trains it.",
+            _gated(look=leaving_training),
+        ),
+        Mistake(
+            "changes_its_weights",
+            "A call changes the block's own weights or gates, and only the optimiser may do that. "
+            "Compute with them, and write nothing into `.data` or into a parameter.",
+            _gated(gates=_writing),
         ),
     ],
     hints=[

@@ -3,7 +3,9 @@
 import random
 from collections import Counter
 
+from utils.checks.engine.compare import Tolerance, difference
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import seeded
 
 
 def _most_common(answers):
@@ -54,8 +56,29 @@ def _last_of_a_tie(answers):
     return max(reversed(counts), key=counts.get)
 
 
+def _first_to_get_there(answers):
+    counts, best = Counter(), None
+    for answer in answers:
+        counts[answer] += 1
+        best = answer if counts[answer] > counts[best] else best
+    return best
+
+
 def _in_the_order_of_a_set(answers):
     return max(set(answers), key=answers.count)
+
+
+def _share(answer, *given):
+    """The answer's share, if it stays the same when every word gets the same letters in front.
+
+    Neither the alphabet nor the order of the lists changes by that, only the order of a set.
+    """
+    share = answer(*given)
+    for i in range(12):
+        again = answer(*([f"{i}.{word}" for word in words] for words in given))
+        if difference(again, share, Tolerance()):
+            return "a share that changes when every string gets the same letters in front"
+    return share
 
 
 def _counted_on_the_test(train_questions, train_answers, test_questions, test_answers):
@@ -76,10 +99,7 @@ def _measured_on_the_training(train_questions, train_answers, test_questions, te
     return _question_only_accuracy(train_questions, train_answers, train_questions, train_answers)
 
 
-TIES = (
-    "cat dog, red blue, left right, kite ball, bus train, oak elm, salt pepper, tea milk, "
-    "north south, hat scarf, bread rice, wood stone"
-)
+TIES = "cat dog, red blue, left right, kite ball, bus train, oak elm"
 
 
 def _ties():
@@ -99,25 +119,25 @@ def _ties_case():
 
 
 QUIZ = {
-    "what colour is the car?": ("red", "white", "blue"),
-    "is it raining?": ("no", "yes"),
-    "how many dogs are there?": ("2", "1", "no", "3"),
-    "is the man alone?": ("yes", "no"),
-    "what is he holding?": ("phone", "no", "cup"),
-    "is the door open?": ("no", "yes"),
-    "what is on the sign?": ("red", "2", "no", "yes", "phone"),
+    "what colour is the car": ("red", "white", "blue"),
+    "is it raining": ("no", "yes"),
+    "how many dogs are there": ("2", "1", "no", "3"),
+    "is the man alone": ("yes", "no"),
+    "what is he holding": ("phone", "no", "cup"),
+    "is the door open": ("no", "yes"),
+    "what is on the sign": ("red", "2", "no", "yes", "phone"),
 }
 
 
-def _quiz_case(seed, n_train, n_test, n_unseen=2, first=((), (), (), ())):
+def _quiz_case(seed, where, n_train, n_test, n_unseen=2, first=((), (), (), ())):
     """Questions drawn at random; the last few kinds of them never come in training."""
-    draw = random.Random(seed)
+    draw = random.Random(seeded(seed))
     questions = [*QUIZ]
 
     def some(n, among):
         asked = [among[int(draw.random() * len(among))] for _ in range(n)]
         answers = [QUIZ[q][int(draw.random() ** 1.3 * len(QUIZ[q]))] for q in asked]
-        return asked, answers
+        return [f"{q} in {where}?" for q in asked], answers
 
     drawn = *some(n_train, questions[: len(questions) - n_unseen]), *some(n_test, questions)
     given = [[*before, *new] for before, new in zip(first, drawn, strict=True)]
@@ -126,22 +146,31 @@ def _quiz_case(seed, n_train, n_test, n_unseen=2, first=((), (), (), ())):
     return Case(*given, label=label)
 
 
+def _same_questions_case():
+    """Inside `other_numbers` only the answers of the training are others."""
+    answers = ["off", "up", "up", "off", "up"] if seeded(0) else ["up", "off", "on", "on", "off"]
+    return Case(["n?"] * 5, answers, ["n?", "n?", "o?"], ["off", "off", "up"])
+
+
 question_only_accuracy = Exercise(
     number="17.5",
     name="question_only_accuracy",
     oracle=_question_only_accuracy,
     compared_with="`collections.Counter.most_common`, question by question",
-    cases=lambda: [
-        _quiz_case(3578, 40, 211, first=_ties()),
-        _quiz_case(505, 31, 47),
-        _quiz_case(860, 60, 101),
-        _quiz_case(1160, 12, 37),
+    probe=_share,
+    cases=lambda: [  # no two have questions in common: what is kept shows in a later call
+        _quiz_case(3578, "the street", 40, 211, first=_ties()),
+        _quiz_case(505, "the park", 31, 47),
+        _quiz_case(860, "Rome", 60, 101),
+        _quiz_case(1160, "the garden", 12, 37),
         _ties_case(),
+        Case(["a", "a", "a", "b"], ["1", "2", "2", "1"], ["a", "c"], ["2", "1"]),
         Case(["how many?", "how many?", "which?"], ["2", "1", "cat"], ["how many?"], ["2"]),
-        Case(["which?", "which?"], ["cat", "dog"], ["which?"], ["cat"]),
-        Case(["how many?"] * 3, ["2", "1", "1"], ["how many?", "who?"], ["1", "1"]),
-        Case(["a?", "b?", "b?"], ["no", "no", "yes"], ["c?", "d?", "e?"], ["yes", "no", "yes"]),
-        Case(["a?", "b?"], ["white", "black"], ["c?", "a?"], ["white", "white"]),
+        Case(["who?", "who?"], ["cat", "dog"], ["who?"], ["cat"]),
+        Case(["how?"] * 3, ["2", "1", "1"], ["how?", "why?"], ["1", "1"]),
+        Case(["d?", "e?", "e?"], ["no", "no", "yes"], ["f?", "g?", "h?"], ["yes", "no", "yes"]),
+        Case(["k?", "l?"], ["white", "black"], ["m?", "k?"], ["white", "white"]),
+        _same_questions_case(),
     ],
     mistakes=[
         Mistake(
@@ -174,6 +203,12 @@ question_only_accuracy = Exercise(
             "For a question that never came in training you guess the *last* answer of the "
             "training. Guess the most common of them all: `Counter(train_answers).most_common(1)`.",
             _blind(otherwise=lambda answers: answers[-1]),
+        ),
+        Mistake(
+            "unseen_answered_with_the_first",
+            "For a question that never came in training you guess the *first* answer of the "
+            "training. Guess the most common of them all: `Counter(train_answers).most_common(1)`.",
+            _blind(otherwise=lambda answers: answers[0]),
         ),
         Mistake(
             "unseen_answered_from_the_test",
@@ -221,6 +256,13 @@ question_only_accuracy = Exercise(
             _blind(pick=_last_of_a_tie, otherwise=_last_of_a_tie),
         ),
         Mistake(
+            "ties_to_the_first_that_got_there",
+            "Right, except in a tie: you keep the answer that reached the largest count first. "
+            "Count to the end, then take, among the most common, the one that *occurred* first, as "
+            "`Counter(…).most_common(1)` does.",
+            _blind(pick=_first_to_get_there, otherwise=_first_to_get_there),
+        ),
+        Mistake(
             "ties_in_the_order_of_a_set",
             "Right, except in a tie: there the order of a `set` decides, and that is another one "
             "each time Python starts, so your share would not repeat. "
@@ -231,6 +273,11 @@ question_only_accuracy = Exercise(
             "percent",
             "You return percent. The share is a number between 0 and 1: do not multiply by 100.",
             _blind(score=lambda right: 100 * sum(right) / len(right)),
+        ),
+        Mistake(
+            "whole_numbers_only",
+            "You divide with `//`, which leaves 0 of every share below 1. Divide with `/`.",
+            _blind(score=lambda right: sum(right) // len(right)),
         ),
         Mistake(
             "number_of_right_answers",

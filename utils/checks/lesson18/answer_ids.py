@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.engine.probes import fill
+from utils.checks.engine.probes import fill, same
 from utils.checks.lesson18.splice_embeddings import splice_embeddings
 
 
@@ -56,11 +56,22 @@ def _without_an_end(model, input_ids, soft_tokens, image_id, max_new_tokens):
     return torch.cat(new, dim=1)
 
 
+def _written(model, *given):
+    """The placeholder's row of the table is made to hold the picture."""
+    model.get_input_embeddings().weight.data[given[2]] = given[1][0, 0]
+    return _answer_ids(model, *given)
+
+
+def _trained(model, *given):
+    model.train()
+    return _answer_ids(model, *given)
+
+
 @functools.cache
-def _llama(eos_id, samples):
-    """A small Llama with known weights, the same on every machine."""
+def _llama(eos_id, samples, vocab_size=40, turned=False):
+    """A small Llama with known weights, the same on every machine; `turned` has other ones."""
     config = LlamaConfig(
-        vocab_size=40,
+        vocab_size=vocab_size,
         hidden_size=16,
         intermediate_size=24,
         num_hidden_layers=2,
@@ -73,23 +84,37 @@ def _llama(eos_id, samples):
     )
     with torch.random.fork_rng(devices=[]):
         model = fill(LlamaForCausalLM(config))
+    if turned:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(parameter.flip(0))
     model.generation_config.do_sample = samples
     return model
 
 
 def _answered(answer, options, *given):
-    """The answer's tokens, asked of a fresh copy of the model."""
-    return answer(copy.deepcopy(_llama(**options)), *given)
+    """The answer's tokens, asked of a fresh copy of the model; or what it did to the model."""
+    model, before = copy.deepcopy(_llama(**options)), _llama(**options).state_dict()
+    tokens = answer(model, *given)
+    after = model.state_dict()
+    if any(name not in after or not same(after[name], before[name]) for name in before):
+        return "a model whose weights have changed"
+    if any(module.training for module in model.modules()):
+        return "a model that is in training mode"
+    return tokens
 
 
-def _answer_case(input_ids, n_places, max_new_tokens, image_id=39, eos_id=2, samples=False, seed=0):
+def _answer_case(input_ids, n_places, max_new_tokens, image_id=39, seed=0, words=None, **options):
+    options = {"eos_id": 2, "samples": False} | options
     input_ids = torch.tensor(input_ids)
     soft_tokens = normal(seed, len(input_ids), n_places, 16)
-    label = f"answer_ids(a small Llama whose answers end with {eos_id}, soft_tokens of shape "
-    label += f"{tuple(soft_tokens.shape)},\n    input_ids={input_ids.tolist()}, "
-    label += f"image_id={image_id}, max_new_tokens={max_new_tokens})"
-    label += "\n(this model samples unless it is told not to)" if samples else ""
-    options = {"eos_id": eos_id, "samples": samples}
+    if words:
+        soft_tokens = _llama(**options).get_input_embeddings().weight.detach()[torch.tensor(words)]
+    label = f"answer_ids(\n    model,  # a small Llama whose answers end with {options['eos_id']}"
+    label += "; it samples unless it is told not to" if options["samples"] else ""
+    label += f"\n    input_ids=torch.tensor({input_ids.tolist()}),\n    soft_tokens=torch.randn"
+    label += f"{tuple(soft_tokens.shape)}," + (" # the embeddings of words" if words else "")
+    label += f"\n    image_id={image_id}, max_new_tokens={max_new_tokens})"
     return Case(options, input_ids, soft_tokens, image_id, max_new_tokens, label=label)
 
 
@@ -99,13 +124,24 @@ answer_ids = Exercise(
     oracle=_answer_ids,
     compared_with="`generate(inputs_embeds=…, do_sample=False)`, token for token,",
     probe=_answered,
-    cases=lambda: [  # the most likely token is ahead of the second by 0.2 at every step
+    cases=lambda: [  # the most likely token is ahead of the second by 0.1 at every step
         _answer_case([[5, 39, 39, 8, 11], [39, 7, 39, 21, 4]], 2, 7, eos_id=30, seed=63),
         _answer_case([[39, 39, 39, n] for n in (6, 9, 14)], 3, 4, eos_id=30, seed=150),
         _answer_case([[39, 12]], 1, 1, seed=99),
         _answer_case([[7, 0, 0, 23]], 2, 5, image_id=0, seed=185),
         _answer_case([[39, 5], [39, 31]], 1, 8, eos_id=25, seed=160),
         _answer_case([[39, 39, 17], [39, 39, 3]], 2, 3, samples=True, seed=138),
+        _answer_case([[5, 39, 39, 8], [39, 7, 21, 39]], 2, 5, words=[[24, 10], [3, 24]]),
+        _answer_case(
+            [[299, 257, 299, 8], [260, 299, 299, 12]],
+            2,
+            5,
+            299,
+            seed=203,
+            eos_id=260,
+            vocab_size=300,
+        ),
+        _answer_case([[38, 5, 38, 12], [9, 38, 38, 3]], 2, 5, 38, seed=132, eos_id=0, turned=True),
     ],
     mistakes=[
         Mistake(
@@ -187,6 +223,19 @@ answer_ids = Exercise(
             "The attention mask hides the picture. All T places are read, those of the picture "
             "too: `torch.ones_like(input_ids)`.",
             _asked(mask=lambda input_ids, image_id: (input_ids != image_id).long()),
+        ),
+        Mistake(
+            "writes_into_the_model",
+            "You write into the model's weights (into its table of embeddings?), and whoever asks "
+            "it next finds another model. `splice_embeddings` returns new embeddings, and "
+            "`generate` takes them as `inputs_embeds`: nothing is to be written.",
+            _written,
+        ),
+        Mistake(
+            "puts_the_model_into_training_mode",
+            "You put the model into training mode, and leave it there: dropout would come back. "
+            "`generate` needs no `train()`.",
+            _trained,
         ),
         Mistake(
             "goes_on_after_the_end",

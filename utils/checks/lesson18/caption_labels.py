@@ -1,9 +1,12 @@
 """Exercise 18.5, `caption_labels`: its oracle, inputs, mistakes and hints."""
 
+import random
+
 import torch
 import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import seeded
 
 END = 2  # ends an answer in SmolLM2, and fills its padding too
 
@@ -46,9 +49,22 @@ def _last_real(ids, mask):
 def _labels_case(input_ids, lengths, answer_starts):
     input_ids, lengths = torch.tensor(input_ids), torch.tensor(lengths)
     mask = (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()
-    label = f"caption_labels(\n    input_ids={input_ids.tolist()},\n    "
-    label += f"attention_mask={mask.tolist()},\n    answer_starts={answer_starts})"
-    return Case(input_ids, mask, torch.tensor(answer_starts), label=label)
+    names = "input_ids", "attention_mask", "answer_starts"
+    given = input_ids, mask, torch.tensor(answer_starts)
+    texts = [f"{name}=torch.tensor({x.tolist()})" for name, x in zip(names, given, strict=True)]
+    return Case(*given, label="caption_labels(\n    " + ",\n    ".join(texts) + ")")
+
+
+def _drawn_case(seed, B, T):
+    """Large ids, and ends of text inside the answers; all drawn, so that they can be others."""
+    draw = random.Random(seeded(seed))
+    input_ids, lengths, starts = [], [], []
+    for _ in range(B):
+        lengths.append(1 + int(draw.random() * T))
+        starts.append(int(draw.random() * (lengths[-1] + 1)))
+        ids = [END if draw.random() < 0.3 else int(draw.random() * 90_000) for _ in range(T)]
+        input_ids.append(ids[: lengths[-1]] + [END] * (T - lengths[-1]))
+    return _labels_case(input_ids, lengths, starts)
 
 
 caption_labels = Exercise(
@@ -69,6 +85,9 @@ caption_labels = Exercise(
         _labels_case([[6]], [1], [0]),
         _labels_case([[9, 3, 5, 7, 4], [9, 6, 2, 2, 2]], [5, 3], [2, 1]),
         _labels_case([[9, 1, 3, 2, 2], [9, 7, 8, 6, 2]], [4, 5], [4, 3]),
+        _labels_case([[7, 8, 4, 2, 2]], [4], [2]),  # the example of the task
+        _drawn_case(1, 5, 9),
+        _drawn_case(2, 6, 6),
     ],
     mistakes=[
         Mistake(

@@ -7,7 +7,7 @@ from torch import nn
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.engine.probes import fill
+from utils.checks.engine.probes import fill, same
 
 
 def _freeze(model):
@@ -45,6 +45,18 @@ def _only_the_top(model):
     model.training = False
 
 
+def _turned_over(model):
+    for parameter in model.parameters():
+        parameter.requires_grad = not parameter.requires_grad
+    return model.eval()
+
+
+def _if_the_first_learns(model):
+    if next(model.parameters()).requires_grad:
+        model.requires_grad_(False)
+    return model.eval()
+
+
 def _not_returned(model):
     _freeze(model)
 
@@ -71,9 +83,14 @@ def _with_batch_norm():
     return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 1))
 
 
-def _after_freezing(answer, build, width, trained=True):
+def _after_freezing(answer, build, width, trained=True, frozen=()):
     """What can be seen of a model after it was frozen."""
     model = fill(build()).train(trained)
+    for name, part in [*model.named_parameters(), *model.named_modules()]:
+        if name in frozen and isinstance(part, nn.Module):
+            part.eval()
+        elif name in frozen:
+            part.requires_grad_(False)
     before = copy.deepcopy(model.state_dict())
     returned = answer(model)
     said = f"a {type(returned).__name__}"
@@ -81,24 +98,28 @@ def _after_freezing(answer, build, width, trained=True):
         said = "nothing: is the `return` missing?"
     elif isinstance(returned, nn.Module):
         said = "the model itself" if returned is model else "another model"
-    after, runs = model.state_dict(), returned if isinstance(returned, nn.Module) else model
+    after = model.state_dict()
+    changed = [n for n in before if n not in after or not same(before[n], after[n])]
+    if changed:  # in another dtype it could not be called as before
+        return "a model whose weights have changed: other numbers, or another dtype"
     found = {
         "returned": said,
         "parameters that still learn": [n for n, p in model.named_parameters() if p.requires_grad],
         "modules in training mode": [n or "all" for n, m in model.named_modules() if m.training],
-        "weights that are new": [n for n in before if not torch.equal(before[n], after[n])],
     }
     x = normal(1, 4, width).requires_grad_()
-    out = runs(x)
+    out = (returned if isinstance(returned, nn.Module) else model)(x)
     if out.requires_grad:
         out.sin().sum().backward()
     reached = x.grad is not None and bool((x.grad != 0).any())
     return found | {"the gradient reaches the input": reached}
 
 
-def _freeze_case(build, width, said, trained=True):
-    label = f"freeze({said}, which is in {'training' if trained else 'evaluation'} mode)"
-    return Case(build, width, trained, label=label)
+def _freeze_case(build, width, said, trained=True, frozen=()):
+    mode = "training" if trained else "evaluation"
+    label = f"freeze(model): {said}, in {mode} mode"
+    label += f"; frozen already, or in evaluation mode: {', '.join(frozen)}" if frozen else ""
+    return Case(build, width, trained, frozen, label=label)
 
 
 freeze = Exercise(
@@ -111,7 +132,19 @@ freeze = Exercise(
         _freeze_case(_Mixed, 3, "a module with a parameter of its own and modules in modules"),
         _freeze_case(_with_batch_norm, 2, "two linear layers with a `BatchNorm1d`"),
         _freeze_case(lambda: nn.Linear(2, 3), 2, "one linear layer"),
+        _freeze_case(
+            lambda: nn.Sequential(nn.Linear(2, 2), nn.Dropout()),
+            2,
+            "nn.Sequential(nn.Linear(2, 2), nn.Dropout())",
+        ),
         _freeze_case(_Mixed, 3, "a module with modules in modules", trained=False),
+        _freeze_case(
+            _Mixed, 3, "a module with modules in modules", frozen=("start", "rest.1.1.weight")
+        ),
+        _freeze_case(
+            _with_batch_norm, 2, "linear layers with a `BatchNorm1d`", frozen=("0.weight", "1", "")
+        ),
+        _freeze_case(_with_batch_norm, 2, "linear layers with a `BatchNorm1d`", frozen=("3.bias",)),
     ],
     mistakes=[
         Mistake(
@@ -175,6 +208,25 @@ freeze = Exercise(
             "`forward`?), so the projector in front of it would never learn. Frozen means only "
             "that its own parameters do not change: `requires_grad_(False)`.",
             _cut_off,
+        ),
+        Mistake(
+            "weights_changed",
+            "The weights are not what they were: other numbers, or another dtype (is there a "
+            "`.half()`?). Frozen means that they stay as they are: touch only `requires_grad` and "
+            "the mode.",
+            lambda model: _freeze(model.half()),
+        ),
+        Mistake(
+            "turned_over",
+            "What was frozen before learns again: you turn `requires_grad` over. Set it to False, "
+            "whatever it was.",
+            _turned_over,
+        ),
+        Mistake(
+            "only_if_the_first_learns",
+            "You look at one parameter, and freeze the model only if that one learns, but a part "
+            "of it may be frozen already. Freeze every parameter, whatever it was.",
+            _if_the_first_learns,
         ),
         Mistake(
             "not_returned",

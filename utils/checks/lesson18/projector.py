@@ -4,14 +4,14 @@ import functools
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
-from utils.checks.engine.compare import Tolerance, show
+from utils.checks.engine.compare import Tolerance, show_call
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
-from utils.checks.engine.probes import fill, in_training
+from utils.checks.engine.inputs import call_text, made, normal
+from utils.checks.engine.probes import in_training
+from utils.checks.lesson17.common import of_its_own_accord
 
 
 @functools.cache
@@ -49,21 +49,36 @@ def _with_residual(self, x):
     return hidden + self.linear_2(F.gelu(hidden))
 
 
-def _projector_output(cls, build, features):
+def _leaving_training(self, x):
+    self.eval()
+    return _Projector.forward(self, x)
+
+
+def _writing(self, x):
+    self.linear_2.bias.data.zero_()
+    return _Projector.forward(self, x)
+
+
+def _projector_output(cls, build, features, identity=False):
     """What the projector returns in training, with known weights, and what the weights learn."""
-    if isinstance(cls, nn.Module):
-        raise TypeError(f"pass the class `{type(cls).__name__}` itself, not an object that it made")
-    projector = fill(cls(**build), like=_Projector(**build))
+    if said := of_its_own_accord(made(cls, build, _Projector), features):
+        return said
+    projector = made(cls, build, _Projector)
+    if identity:
+        with torch.no_grad():
+            for name, parameter in projector.named_parameters():
+                parameter.copy_(torch.eye(2) if name.endswith("weight") else torch.zeros(2))
     return in_training(projector, features)
 
 
-def _projector_case(d_model, features):
+def _projector_case(d_model, features, identity=False):
     build = {"d_vision": features.shape[-1], "d_model": d_model}
-    given = f"features of shape {tuple(features.shape)}"
+    label = f"projector = {call_text('Projector', build)}  # "
+    label += "both layers are the identity" if identity else "the check gives it weights of its own"
+    given = f"torch.randn{tuple(features.shape)}"
     if features.numel() <= 12:
-        given = f"features={' '.join(show(features).split())}"
-    label = f"Projector(d_vision={build['d_vision']}, d_model={d_model}) with weights of the "
-    return Case(build, features, label=f"{label}check's own, of {given}")
+        given = " ".join(show_call(features).split())
+    return Case(build, features, identity, label=f"{label}\nprojector({given})")
 
 
 Projector = Exercise(
@@ -79,6 +94,7 @@ Projector = Exercise(
         _projector_case(3, 2 * normal(3, 3, 3, 3)),
         _projector_case(2, torch.tensor([[[1.0, -2.0, 0.5]]])),
         _projector_case(5, torch.tensor([[[0.0, 0.0], [9.0, -6.0]]])),
+        _projector_case(2, torch.tensor([[[-1.0, 2.0]]]), identity=True),
     ],
     mistakes=[
         Mistake(
@@ -168,6 +184,31 @@ Projector = Exercise(
             "The numbers are right, but the projector would not learn: is there a `no_grad`, a "
             "`detach` or a `.data`? The projector is the part that is trained.",
             _projector(lambda self, x: _Projector.forward(self, x).detach()),
+        ),
+        Mistake(
+            "features_detached",
+            "The numbers are right, but no gradient reaches `features`: is there a `detach`, or a "
+            "new tensor made of their numbers? The encoder in front of the projector is trained "
+            "through it.",
+            _projector(lambda self, x: _Projector.forward(self, x.detach())),
+        ),
+        Mistake(
+            "draws_at_random",
+            "Two calls with the same inputs return two results: is there a dropout? LLaVA's "
+            "projector has none.",
+            _projector(lambda self, x: F.dropout(_Projector.forward(self, x), 0.1)),
+        ),
+        Mistake(
+            "leaves_training_mode",
+            "After a call the projector, or a part of it, is in evaluation mode, in the middle of "
+            "training. Leave `eval()` and `train()` to whoever trains it.",
+            _projector(_leaving_training),
+        ),
+        Mistake(
+            "changes_its_weights",
+            "A call changes the projector's own weights, and only the optimiser may do that. "
+            "Compute with them, and write nothing into `.data` or into a parameter.",
+            _projector(_writing),
         ),
     ],
     hints=[

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
+from utils.checks.engine.inputs import normal, seeded
 from utils.checks.engine.probes import with_slopes
 
 
@@ -41,6 +41,32 @@ def _splice(
     return mutant
 
 
+def _counted_together(input_ids, soft_tokens, image_id):
+    places = input_ids == image_id
+    if places.sum() != soft_tokens.shape[:2].numel():
+        raise ValueError
+    return places
+
+
+def _counted_by_assert(input_ids, soft_tokens, image_id):
+    places = input_ids == image_id
+    assert (places.sum(1) == soft_tokens.shape[1]).all()
+    return places
+
+
+def _too_few_only(input_ids, soft_tokens, image_id):
+    places = input_ids == image_id
+    if (places.sum(1) < soft_tokens.shape[1]).any():
+        raise ValueError
+    return places
+
+
+def _assigned(words, places, soft_tokens):
+    words = words.clone()
+    words[places] = soft_tokens.flatten(0, 1)
+    return words
+
+
 def _in_one_block(words, places, soft_tokens):
     """All soft tokens one after the other from the first place on."""
     rows = []
@@ -57,9 +83,6 @@ def _in_front_of_the_words(words, places, soft_tokens):
 
 def _spliced(answer, input_ids, table, soft_tokens, image_id):
     """The embeddings, and the gradients that the table and the soft tokens get."""
-    result = answer(input_ids, table, soft_tokens, image_id)  # on the case's own tensors
-    if not isinstance(result, torch.Tensor):
-        return result
     return with_slopes(
         lambda table, soft_tokens: answer(input_ids, table, soft_tokens, image_id),
         table,
@@ -70,13 +93,16 @@ def _spliced(answer, input_ids, table, soft_tokens, image_id):
 
 def _splice_case(input_ids, n_places, d_model, image_id, vocab_size=9, refused=""):
     input_ids = torch.tensor(input_ids)
+    if seeded(0):  # the places are others too
+        input_ids = input_ids.flip(1)
     seed = 10 * input_ids.shape[1] + d_model
     table = normal(seed, vocab_size, d_model)
     soft_tokens = normal(seed + 1, len(input_ids), n_places, d_model)
-    label = f"splice_embeddings(input_ids={input_ids.tolist()},\n    table, soft_tokens of shape "
-    label += f"{tuple(soft_tokens.shape)}, image_id={image_id})"
+    label = f"splice_embeddings(\n    input_ids=torch.tensor({input_ids.tolist()}),\n    "
+    label += f"table=torch.randn({vocab_size}, {d_model}), "
+    label += f"soft_tokens=torch.randn{tuple(soft_tokens.shape)}, image_id={image_id})"
     if refused:
-        label += f"\n(ValueError is expected: {refused})"
+        label += f"  # ValueError: {refused}"
     raises = ValueError if refused else None
     return Case(input_ids, table, soft_tokens, image_id, label=label, raises=raises)
 
@@ -94,6 +120,17 @@ splice_embeddings = Exercise(
         _splice_case([[4, 2, 5]], 1, 2, image_id=5),
         _splice_case([[6]], 1, 3, image_id=6),
         _splice_case([[3, 3], [3, 3], [3, 3]], 2, 2, image_id=3),
+        Case(  # the example of the task
+            torch.tensor([[1, 9, 2]]),
+            torch.arange(10.0)[:, None].expand(10, 2).clone(),
+            torch.tensor([[[5.0, 5.0]]]),
+            9,
+            label="splice_embeddings(\n    input_ids=torch.tensor([[1, 9, 2]]),\n    table="
+            "torch.arange(10.0)[:, None].repeat(1, 2),\n    "
+            "soft_tokens=torch.tensor([[[5.0, 5.0]]]), image_id=9)",
+        ),
+        # 111 and 4463 are what is left of 69,999 in 8 and in 16 bits
+        _splice_case([[69_999, 111, 4463, 69_999, 65_700]], 2, 1, 69_999, vocab_size=70_000),
         _splice_case(
             [[7, 7, 3, 7], [1, 7, 2, 4]],
             2,
@@ -123,7 +160,28 @@ splice_embeddings = Exercise(
             "All is well while every row has N places. Where one has more or fewer, a picture goes "
             "astray, perhaps into another row's text. Count them row by row, with "
             "`(input_ids == image_id).sum(1)`, and raise `ValueError` if a count is not N.",
-            _splice(places=lambda input_ids, soft_tokens, image_id: input_ids == image_id),
+            _splice(
+                places=lambda input_ids, soft_tokens, image_id: input_ids == image_id, put=_assigned
+            ),
+        ),
+        Mistake(
+            "counted_over_all_rows",
+            "You count the places of all rows together. One row may have too many and another too "
+            "few, and a picture goes astray. Count row by row: "
+            "`(input_ids == image_id).sum(1)`.",
+            _splice(places=_counted_together),
+        ),
+        Mistake(
+            "assert_for_value_error",
+            "The count is right, but `assert` raises an `AssertionError` (and nothing at all under "
+            "`python -O`). Write `if …: raise ValueError(…)`.",
+            _splice(places=_counted_by_assert),
+        ),
+        Mistake(
+            "too_many_places_allowed",
+            "A row with too few places is refused, one with too many is not. It must have exactly "
+            "N: compare with `!=`.",
+            _splice(places=_too_few_only, put=_assigned),
         ),
         Mistake(
             "one_place_too_late",

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from utils.checks.engine.compare import Tolerance
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
+from utils.checks.engine.inputs import normal, seeded
 from utils.checks.engine.probes import with_slopes
 
 
@@ -49,17 +49,35 @@ def _only_the_batch_competes(soft_tokens, words, targets, scale):
     return F.cross_entropy(scale * cosines, torch.arange(len(words)))
 
 
+def _exponentials(soft_tokens, words, targets, scale):
+    """A softmax of one's own: too large for float32 beyond e to the 88."""
+    cosines = F.normalize(soft_tokens, dim=-1) @ F.normalize(words, dim=-1).T
+    powers = (scale * cosines).exp()
+    right = powers.gather(-1, targets[..., None])[..., 0]
+    return -(right / powers.sum(-1)).log().mean()
+
+
+def _log_of_softmax(soft_tokens, words, targets, scale):
+    cosines = F.normalize(soft_tokens, dim=-1) @ F.normalize(words, dim=-1).T
+    shares = (scale * cosines).softmax(-1)
+    return -shares.gather(-1, targets[..., None]).log().mean()
+
+
 def _loss_and_slope(answer, soft_tokens, words, targets, scale):
-    return with_slopes(lambda soft: answer(soft, words, targets, scale), soft_tokens)
+    return with_slopes(answer, soft_tokens, words, targets=targets, scale=scale)
 
 
 def _loss_case(B, N, V, d, scale, size=1.0):
     seed = 1000 * B + 100 * N + 10 * V + d
     soft_tokens, words = size * normal(seed, B, N, d), normal(seed + 1, V, d)
-    targets = torch.randint(V, (B, N), generator=torch.Generator().manual_seed(seed))
-    label = f"word_loss(soft_tokens of shape {(B, N, d)}, words of shape {(V, d)},\n    "
-    label += f"targets={targets.tolist()}, scale={scale})"
+    targets = torch.randint(V, (B, N), generator=torch.Generator().manual_seed(seeded(seed)))
+    label = f"word_loss(\n    soft_tokens={size} * torch.randn{B, N, d}, words=torch.randn{V, d},"
+    label += f"\n    targets=torch.tensor({targets.tolist()}), scale={scale})"
     return Case(soft_tokens, words, targets, scale, label=label)
+
+
+def _known_case(soft_tokens, words, targets, scale):
+    return Case(torch.tensor(soft_tokens), torch.tensor(words), torch.tensor(targets), scale)
 
 
 word_loss = Exercise(
@@ -76,6 +94,9 @@ word_loss = Exercise(
         _loss_case(1, 1, 3, 2, scale=3.0),
         _loss_case(2, 4, 6, 5, scale=4.0, size=100.0),
         _loss_case(4, 1, 3, 8, scale=1.0, size=0.1),
+        _loss_case(3, 5, 300, 2, scale=90),
+        _known_case([[[3.0, 0.0]]], [[2.0, 0.0], [0.0, 5.0]], [[0]], 1),
+        _known_case([[[0.0, 2.0], [3.0, 0.0]]], [[1.0, 0], [0, 4], [-1, 0]], [[1, 2]], 100),
     ],
     mistakes=[
         Mistake(
@@ -123,6 +144,20 @@ word_loss = Exercise(
             "softmax_first",
             "You take the softmax, and `F.cross_entropy` takes another. Give it the plain logits.",
             _loss(scaled=lambda x, scale: (scale * x).softmax(-1)),
+        ),
+        Mistake(
+            "exponentials_too_large",
+            "Right for small scales, but at a scale of 100 the exponentials are larger than any "
+            "float32, and the loss is `nan` or `inf`. `F.cross_entropy` takes the plain logits and "
+            "is safe.",
+            _exponentials,
+        ),
+        Mistake(
+            "logarithm_of_the_softmax",
+            "Right for small scales, but at a scale of 100 the softmax of a wrong word is 0, and "
+            "its logarithm minus infinity. `F.cross_entropy` (or `log_softmax`) on the plain "
+            "logits is safe.",
+            _log_of_softmax,
         ),
         Mistake(
             "first_soft_token_only",
