@@ -628,8 +628,8 @@ bigram = (counts / counts.sum(1, keepdim=True)).log()  # row: the letter, column
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(2)
-short_ids, short_targets = pieces(new_data, 3000, 32)
-places = torch.rand(3000, 31).argsort(1)  # another order for each piece
+short_ids, short_targets = pieces(new_data, 1000, 32)
+places = torch.rand(1000, 31).argsort(1)  # another order for each piece
 shuffled = torch.cat([short_ids[:, :-1].gather(1, places), short_ids[:, -1:]], dim=1)
 
 last, truth = short_ids[:, -1], short_targets[:, -1]

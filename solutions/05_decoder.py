@@ -203,35 +203,30 @@ assert gap < 1e-5
 r"""
 ## 4 The whole Transformer
 
-Encoder, decoder, embeddings, an output layer: that is all of it. For the encoder we take PyTorch's, which you proved equal to yours in lesson 4. Here is the whole, with two layers each. Look for the one road from the left to the right.
+Encoder, decoder, embeddings, an output layer: that is all of it. For the encoder we take PyTorch's, which you proved equal to yours in lesson 4. Here is the whole, the encoder on the left and the decoder on the right, with two layers each. Look for the one road from left to right.
 """
 
 # %%
 fig, ax = plots.figure(height=4.6)
-colours = {"attention": plots.SKY, "forward": plots.YELLOW}
 arrow = dict(arrowstyle="-|>", color=plots.BLACK)
+grey = dict.fromkeys(("embed", "out"), "lightgrey")
+colours = grey | {"cross-attention": plots.ORANGE, "feed-forward": plots.YELLOW}
 encoder = ["embed", *["self-attention", "feed-forward"] * 2]
 decoder = ["embed", *["causal self-attention", "cross-attention", "feed-forward"] * 2, "out"]
-for x, names, read in (
-    (0, encoder, "the encoder reads\nsource: (B, S)"),
-    (5, decoder, "the decoder reads\nbos and what is written: (B, T)"),
-):
+for x, names, reads in ((0, encoder, "source: (B, S)"), (5, decoder, "target so far: (B, T)")):
     for y, name in enumerate(names):
-        colour = colours.get(name.split("-")[-1], "lightgrey")
-        ax.barh(y, 2.8, 0.6, x - 1.4, color=plots.ORANGE if "cross" in name else colour)
+        ax.barh(y, 2.8, 0.6, x - 1.4, color=colours.get(name, plots.SKY))
         ax.text(x, y, name, ha="center", va="center")
     ax.annotate("", (x, len(names) - 0.1), (x, -0.9), arrowprops=arrow, zorder=0)
-    ax.text(x, -1, read, ha="center", va="top")
+    ax.text(x, -1, reads, ha="center", va="top")
 ax.plot([0, 2.5, 2.5], [5, 5, 2], color=plots.ORANGE)
 for y in (2, 5):  # into every layer of the decoder
     ax.annotate("", (3.6, y), (2.5, y), arrowprops=arrow | {"color": plots.ORANGE, "linewidth": 2})
 ax.text(0.1, 5.1, "memory: (B, S, d_model)", color=plots.RED, va="bottom")
 ax.text(5, 8, "logits: (B, T, vocab_size)", ha="center", va="bottom")
-ax.set(xlim=(-1.6, 7), ylim=(-1.9, 8.4))
+ax.set(xlim=(-1.6, 7), ylim=(-1.6, 8.4))
 ax.axis("off")
-plots.show(
-    fig, "Two towers; the encoder's memory goes into the cross-attention of both decoder layers."
-)
+plots.show(fig, "The encoder's memory goes into the cross-attention of both decoder layers.")
 
 # %% [markdown]
 r"""

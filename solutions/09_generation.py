@@ -399,11 +399,13 @@ def write_on(text, n_tokens, shape):
     return tokenizer.decode(ids[0])
 
 
+def cooler_nucleus(logits):
+    return top_p(temperature(logits, 0.8), 0.9)
+
+
 torch.manual_seed(0)
 for _ in range(2):
-    print(
-        write_on("The old man opened the", 10, lambda logits: top_p(temperature(logits, 0.8), 0.9))
-    )
+    print(write_on("The old man opened the", 10, cooler_nucleus))
 
 # %% [markdown]
 r"""

@@ -8,6 +8,8 @@ from html import escape
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.font_manager import findfont
+from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Rectangle
 
 # Okabe and Ito's palette: told apart by colour-blind readers (Okabe & Ito 2008, "Color Universal
@@ -15,6 +17,7 @@ from matplotlib.patches import Rectangle
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 SKY, PINK, YELLOW, BLACK, GREY = "#56b4e9", "#cc79a7", "#f0e442", "#000000", "#8a8a8a"
 PALETTE = [BLUE, ORANGE, GREEN, RED, PINK, SKY, BLACK]
+MONO = "DejaVu Sans Mono"  # comes with matplotlib
 WIDTH = 8.0  # inches: the width of a notebook's output
 
 SETTINGS = {
@@ -108,6 +111,44 @@ def blocks(
     ax.set_yticklabels([f"word {row}" for row in range(rows)])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+
+
+def token_boxes(
+    ax: plt.Axes, rows: Sequence[tuple[str, Sequence[bytes]]], columns: int = 76
+) -> None:
+    """Draw texts with a box round every token, one row for each text (more where it is long).
+
+    What the font cannot draw, and pieces of a character, stand as their bytes in hexadecimal; a
+    space is drawn as a dot in the middle of its line, a new line as a bent arrow.
+
+    Args:
+        ax: where.
+        rows: a label and the tokens' bytes, for each text.
+        columns: characters in a line.
+    """
+    font, y = FT2Font(findfont(MONO)), 0.0
+    for number, (label, tokens) in enumerate(rows):
+        ax.text(-1, y + 0.5, label, ha="right", va="center", size=9)
+        x, colour = 0.0, PALETTE[number % len(PALETTE)]
+        for token in tokens:
+            text = _drawable(token, font)
+            width = len(text) + 0.7
+            if x + width > columns:
+                x, y = 0.0, y - 1.3
+            ax.add_patch(Rectangle((x, y), width, 1, fc="white", ec=colour, lw=1))
+            ax.text(x + width / 2, y + 0.45, text, ha="center", va="center", size=7.5, family=MONO)
+            x += width + 0.25
+        y -= 2.0
+    ax.set(xlim=(-12, columns), ylim=(y + 0.7, 1.4))
+    ax.axis("off")
+
+
+def _drawable(token: bytes, font: FT2Font) -> str:
+    try:
+        text = token.decode("utf-8").replace(" ", "·").replace("\n", "↵")
+    except UnicodeDecodeError:
+        return token.hex(" ").upper()
+    return text if all(font.get_char_index(ord(c)) for c in text) else token.hex(" ").upper()
 
 
 def stream(ax: plt.Axes, title: str, steps: Sequence[str]) -> None:

@@ -248,7 +248,7 @@ WRONG = [
     ("00.nearest", nearest_of_sorted, None),
     ("00.nearest", nearest_first_better_than_the_last, None),
     ("00.nearest", nearest_in_place, "changes_input"),
-    ("00.nearest", nearest_kept, "keeps_state"),
+    ("00.nearest", nearest_kept),
     ("00.nearest", lambda q, k: np.where(((k - q) ** 2).sum(1) == ((k - q) ** 2).sum(1).min())[0]),
     ("00.nearest", lambda q, k: int(np.where((k - q).sum(1) == (k - q).sum(1).min())[0][0])),
     ("00.nearest", lambda q, k: ((k - q) ** 2).argmin(), None),

@@ -191,6 +191,220 @@ def leaks_below_a_coarse_tolerance(attend, T, d_model):
     return False
 
 
+def masked_attention_log_of_mask(q, k, v, mask):
+    s = q @ k.mT / math.sqrt(q.shape[-1]) + mask.float().log()
+    return s.softmax(-1).nan_to_num(0.0) @ v
+
+
+def masked_attention_logsumexp(q, k, v, mask):
+    s = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf)
+    total = torch.logsumexp(s, -1, keepdim=True)
+    return torch.where(mask, (s - torch.where(total.isinf(), 0.0, total)).exp(), 0.0) @ v
+
+
+def masked_attention_filled(fill):
+    def answer(q, k, v, mask):
+        s = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, fill)
+        return (s.softmax(-1) * mask) @ v
+
+    return answer
+
+
+def masked_attention_zeros_hidden(q, k, v, mask):
+    s = q @ k.mT / math.sqrt(q.shape[-1]) * mask
+    return s.masked_fill(s == 0, -torch.inf).softmax(-1).nan_to_num(0.0) @ v
+
+
+def masked_attention_three_axes(q, k, v, mask):
+    return masked_attention_by_hand(q, k, v, mask.unsqueeze(1) if mask.ndim == 3 else mask).float()
+
+
+def masked_attention_no_maximum(q, k, v, mask):
+    e = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf).exp()
+    return (e / e.sum(-1, keepdim=True)).nan_to_num(0.0) @ v
+
+
+def masked_attention_no_softmax(q, k, v, mask):
+    return (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf) @ v
+
+
+def masked_attention_in_place(q, k, v, mask):
+    weights = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf).softmax(-1)
+    weights[weights.isnan()] = 0.0
+    return weights @ v
+
+
+ONCE = torch.ones(40, 40, dtype=torch.bool).tril()
+
+
+def causal_40(T):
+    return ONCE[:T, :T]
+
+
+def padding_kept(ids, pad_id, kept={}):  # noqa: B006
+    return kept.setdefault((ids.shape, pad_id), (ids != pad_id)[:, None, None, :])
+
+
+def padding_is_not(ids, pad_id):
+    return torch.tensor([[[[token is not pad_id for token in row]]] for row in ids.tolist()])
+
+
+def split_kept(x, n_heads, kept={}):  # noqa: B006
+    return kept.setdefault((x.shape, n_heads), split_loops(x, n_heads))
+
+
+def merge_kept(x, kept={}):  # noqa: B006
+    return kept.setdefault(x.shape, x.transpose(1, 2).flatten(2))
+
+
+class KeepsFirstMask(HeadsFused):
+    def forward(self, x, mask=None):
+        self.mask = getattr(self, "mask", mask)
+        return super().forward(x, self.mask)
+
+
+class KeepsLastMask(HeadsFused):
+    def forward(self, x, mask=None):
+        self.mask = getattr(self, "mask", None) if mask is None else mask
+        return super().forward(x, self.mask)
+
+
+class KeepsLength(HeadsFused):
+    def forward(self, x, mask=None):
+        self.all = getattr(self, "all", torch.ones(x.shape[1], x.shape[1], dtype=torch.bool))
+        return super().forward(x, self.all if mask is None else mask)
+
+
+class KeepsBatch(Heads):
+    def forward(self, x, mask=None):
+        self.B, d_head = getattr(self, "B", len(x)), x.shape[-1] // self.n_heads
+        q, k, v = (
+            w(x).view(self.B, -1, self.n_heads, d_head).transpose(1, 2)
+            for w in (self.w_q, self.w_k, self.w_v)
+        )
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.w_o(out.transpose(1, 2).flatten(2))
+
+
+class HeadsOf40(HeadsEinsum):
+    def forward(self, x, mask=None):
+        everything = torch.ones(40, 40, dtype=torch.bool)
+        return super().forward(x, everything[: x.shape[1], : x.shape[1]] if mask is None else mask)
+
+
+class HeadsThreeAxes(HeadsFused):
+    def forward(self, x, mask=None):
+        mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
+        return super().forward(x, mask)
+
+
+class HeadsEvaluating(HeadsEinsum):
+    def forward(self, x, mask=None):
+        self.eval()
+        return super().forward(x, mask)
+
+
+class HeadsDropping(HeadsEinsum):
+    def __init__(self, d_model, n_heads):
+        super().__init__(d_model, n_heads)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, x, mask=None):
+        return self.dropout(super().forward(x, mask))
+
+
+class HeadsDrawnAnew(HeadsFused):
+    def forward(self, x, mask=None):
+        nn.init.xavier_uniform_(self.w_q.weight)
+        return super().forward(x, mask)
+
+
+class HeadsWriting(HeadsFused):
+    def forward(self, x, mask=None):
+        out = super().forward(x, mask)
+        with torch.no_grad():
+            self.w_o.bias.mul_(0.9)
+        return out
+
+
+class HeadsOfAConstant(HeadsFused):
+    def forward(self, x, mask=None):
+        return super().forward(x.detach(), mask)
+
+
+class HeadsTimesWeight(Heads):
+    def forward(self, x, mask=None):
+        q, k, v = (
+            (x @ w.weight + w.bias).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+            for w in (self.w_q, self.w_k, self.w_v)
+        )
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.w_o(out.transpose(1, 2).flatten(2))
+
+
+class HeadsCausal(Heads):
+    def forward(self, x, mask=None):
+        q, k, v = (split_loops(w(x), self.n_heads) for w in (self.w_q, self.w_k, self.w_v))
+        return self.w_o(merge_loops(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
+
+
+class HeadsOfOneWidth(Heads):
+    """Wrong in the scale alone, which two equal words do not show: nothing is kept."""
+
+    def forward(self, x, mask=None):
+        q, k, v = (split_loops(w(x), self.n_heads) for w in (self.w_q, self.w_k, self.w_v))
+        scale = x.shape[-1] ** -0.5
+        return self.w_o(
+            merge_loops(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale))
+        )
+
+
+def leaks(new=torch.randn_like, same=torch.allclose, cuts=lambda T: range(1, T)):
+    """The task's way with one step replaced."""
+
+    def answer(attend, T, d_model):
+        x = torch.randn(1, T, d_model)
+        before = attend(x)
+        for t in cuts(T):
+            y = x.clone()
+            y[:, t:] = new(x[:, t:])
+            if not same(attend(y)[:, :t], before[:, :t]):
+                return True
+        return False
+
+    return answer
+
+
+def leaks_prefix(attend, T, d_model):
+    x = torch.randn(1, T, d_model)
+    whole = attend(x)
+    return any(not torch.allclose(attend(x[:, :t]), whole[:, :t]) for t in range(1, T))
+
+
+def leaks_only_the_output_before(attend, T, d_model):
+    """Looks at one output for each cut: together these are all places that a leak can reach."""
+    x = torch.randn(1, T, d_model)
+    before = attend(x)
+    for t in range(1, T):
+        y = torch.cat([x[:, :t], torch.randn(1, T - t, d_model)], dim=1)
+        if not torch.allclose(attend(y)[:, t - 1], before[:, t - 1], atol=1e-6):
+            return True
+    return False
+
+
+def leaks_kept(attend, T, d_model, kept={}):  # noqa: B006
+    return kept.setdefault((T, d_model), leaks()(attend, T, d_model))
+
+
+def leaks_last_round_decides(attend, T, d_model):
+    x, found = torch.randn(1, T, d_model), None
+    before = attend(x)
+    for t in range(1, T):
+        y = torch.cat([x[:, :t], torch.randn(1, T - t, d_model)], dim=1)
+        found = not torch.allclose(attend(y)[:, :t], before[:, :t], atol=1e-6)
+    return found
+
+
 RIGHT = [
     ("02.causal_mask", causal_loops),
     ("02.causal_mask", lambda T: torch.arange(T)[None, :] <= torch.arange(T)[:, None]),
@@ -213,6 +427,21 @@ RIGHT = [
     ("02.leaks_future", leaks_word_by_word),
     ("02.leaks_future", leaks_gradient),
     ("02.leaks_future", leaks_backwards_in_one_copy),
+    ("02.causal_mask", lambda T: torch.eye(T).cumsum(0) > 0),
+    ("02.causal_mask", lambda T: torch.tensor([[j <= i for j in range(T)] for i in range(T)])),
+    ("02.padding_mask", lambda ids, pad_id: (ids - pad_id).bool()[:, None, None, :]),
+    ("02.padding_mask", lambda ids, pad_id: torch.where(ids == pad_id, False, True)[:, None, None]),
+    ("02.masked_attention", F.scaled_dot_product_attention),
+    ("02.masked_attention", masked_attention_logsumexp),
+    ("02.masked_attention", masked_attention_filled(-1e9)),
+    (
+        "02.split_heads",
+        lambda x, n: x.unfold(-1, x.shape[-1] // n, x.shape[-1] // n).swapaxes(1, 2),
+    ),
+    ("02.merge_heads", lambda x: torch.einsum("bhtd->bthd", x).flatten(-2)),
+    ("02.leaks_future", leaks(torch.zeros_like)),
+    ("02.leaks_future", leaks(lambda words: words + 10 * torch.rand_like(words))),
+    ("02.leaks_future", leaks_only_the_output_before),
 ]
 
 WRONG = [
@@ -231,4 +460,55 @@ WRONG = [
     ("02.MultiHeadAttention", HeadsNeedMask),
     ("02.leaks_future", leaks_by_prefix_of_outputs),
     ("02.leaks_future", leaks_below_a_coarse_tolerance),
+    ("02.causal_mask", causal_40, None),
+    ("02.causal_mask", lambda T: torch.arange(T).byte()[:, None] >= torch.arange(T).byte(), None),
+    ("02.causal_mask", lambda T: torch.ones(T, T).tril().triu(-2).bool(), None),
+    ("02.padding_mask", padding_kept, "keeps_state"),
+    ("02.padding_mask", padding_is_not, None),
+    ("02.padding_mask", lambda ids, pad_id: (ids.byte() != pad_id % 256)[:, None, None], None),
+    ("02.padding_mask", lambda ids, pad_id: (ids.half() != pad_id)[:, None, None], None),
+    ("02.masked_attention", masked_attention_log_of_mask, "nan_in_the_gradients_of_scores"),
+    ("02.masked_attention", masked_attention_filled(-100.0), "fill_not_low_enough"),
+    ("02.masked_attention", masked_attention_filled(-500.0), "fill_not_low_enough"),
+    ("02.masked_attention", masked_attention_zeros_hidden, "true_scores_of_0_hidden"),
+    ("02.masked_attention", masked_attention_three_axes, None),
+    ("02.masked_attention", masked_attention_no_maximum, "no_max_subtracted"),
+    ("02.masked_attention", masked_attention_no_softmax, "no_softmax_after_hiding"),
+    ("02.masked_attention", masked_attention_in_place, "changed_in_place"),
+    ("02.masked_attention", torch.no_grad()(masked_attention_finite), "no_gradient_arrives"),
+    (
+        "02.masked_attention",
+        lambda q, k, v, mask: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        "always_causal",
+    ),
+    ("02.split_heads", lambda x, n: split_loops(x.detach(), n), "no_gradient_arrives"),
+    ("02.split_heads", split_kept, "keeps_state"),
+    ("02.merge_heads", torch.no_grad()(merge_loops), "no_gradient_arrives"),
+    ("02.merge_heads", merge_kept, "keeps_state"),
+    ("02.MultiHeadAttention", KeepsFirstMask, "keeps_state"),
+    ("02.MultiHeadAttention", KeepsLastMask, "keeps_state"),
+    ("02.MultiHeadAttention", KeepsLength, "keeps_state"),
+    ("02.MultiHeadAttention", KeepsBatch, "keeps_state"),
+    ("02.MultiHeadAttention", HeadsOf40, None),
+    ("02.MultiHeadAttention", HeadsThreeAxes, None),
+    ("02.MultiHeadAttention", HeadsEvaluating, "leaves_training_mode"),
+    ("02.MultiHeadAttention", HeadsDropping, "random_in_forward"),
+    ("02.MultiHeadAttention", HeadsDrawnAnew, "random_in_forward"),
+    ("02.MultiHeadAttention", HeadsWriting, None),
+    ("02.MultiHeadAttention", HeadsOfAConstant, "no_gradient_arrives"),
+    ("02.MultiHeadAttention", HeadsTimesWeight, "weight_not_transposed"),
+    ("02.MultiHeadAttention", HeadsCausal, "always_causal"),
+    ("02.MultiHeadAttention", HeadsOfOneWidth, "scaled_by_d_model"),
+    ("02.MultiHeadAttention", Heads(12, 3)),
+    ("02.leaks_future", leaks(torch.neg), "sign_changed"),
+    ("02.leaks_future", leaks(lambda words: words.flip(1)), None),
+    ("02.leaks_future", leaks(lambda words: words + 1), "all_components_shifted_alike"),
+    ("02.leaks_future", leaks(lambda words: 2 * words), "words_multiplied"),
+    ("02.leaks_future", leaks(same=lambda a, b: torch.allclose(a, b, atol=0.1)), "too_much_room"),
+    ("02.leaks_future", leaks(same=lambda a, b: bool((a - b).max() < 1e-5)), None),
+    ("02.leaks_future", leaks(same=lambda a, b: torch.allclose(a.sum(), b.sum())), None),
+    ("02.leaks_future", leaks(cuts=lambda T: range(1, min(T, 10))), None),
+    ("02.leaks_future", leaks_prefix),
+    ("02.leaks_future", leaks_kept, None),
+    ("02.leaks_future", leaks_last_round_decides, "last_word_only"),
 ]

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -53,7 +54,7 @@ def sinusoidal_complex(T, d_model):
 def sinusoidal_shifted_sine(T, d_model):
     c = torch.arange(d_model, dtype=torch.float64)
     speeds = 10000 ** (-(c - c % 2) / d_model)
-    return torch.sin(torch.arange(T)[:, None] * speeds + (c % 2) * math.pi / 2)
+    return torch.sin(torch.arange(T)[:, None] * speeds + (c % 2) * math.pi / 2).float()
 
 
 def rope_rotate_half(x, positions, theta=10000.0):
@@ -140,7 +141,7 @@ def alibi_loop(n_heads, T):
 def alibi_einsum(n_heads, T):
     slopes = torch.logspace(-8 / n_heads, -8, n_heads, base=2, dtype=torch.float64)
     t = torch.arange(T, dtype=torch.float64)
-    return torch.einsum("h,ij->hij", slopes, -(t[:, None] - t[None, :]).abs())
+    return torch.einsum("h,ij->hij", slopes, -(t[:, None] - t[None, :]).abs()).float()
 
 
 def alibi_cumulative(n_heads, T):
@@ -249,6 +250,84 @@ def invariant_opposite(encode, q, k):
     return all(torch.allclose(scores(0), scores(s), atol=1e-4) for s in (1, 7, 30))
 
 
+def add_positions_kept(x, table, kept={}):  # noqa: B006
+    rows = kept.setdefault((x.shape, table.shape), table.detach().clone())
+    return x + table[: x.shape[1]] - (table.detach() - rows)[: x.shape[1]]
+
+
+def sinusoidal_kept(T, d_model, kept={}):  # noqa: B006
+    return kept.setdefault(d_model, sinusoidal_loop(T, d_model))[:T]
+
+
+def rope_kept(x, positions, theta=10000.0, kept={}):  # noqa: B006
+    where = kept.setdefault((x.shape, theta, x.dtype), positions)
+    return rope_rotate_half(x, where, theta)
+
+
+def rope_positions_squared(x, positions, theta=10000.0):
+    return rope_rotate_half(x, positions**2, theta)
+
+
+def rope_rounded_exponent(x, positions, theta=10000.0):
+    half = x.shape[-1] // 2
+    angle = positions[:, None] * theta ** (-torch.arange(half) // half)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def rope_half_detached(x, positions, theta=10000.0):
+    half = x.shape[-1] // 2
+    angle = positions[:, None] * theta ** (-torch.arange(half) / half)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b.detach() * sin, a * sin + b * cos], dim=-1)
+
+
+def rope_views_overwritten(x, positions, theta=10000.0):
+    half, out = x.shape[-1] // 2, x.clone()
+    angle = positions[:, None] * theta ** (-torch.arange(half) / half)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = out[..., :half], out[..., half:]
+    out[..., :half] = a * cos - b * sin
+    out[..., half:] = a * sin + b * cos  # a is a view: it has been overwritten
+    return out
+
+
+def rope_attention_kept(q, k, v, positions, kept={}):  # noqa: B006
+    return rope_attention_by_hand(q, k, v, kept.setdefault(q.shape, positions))
+
+
+def rope_attention_learns_no_values(q, k, v, positions):
+    return rope_attention_by_hand(q, k, v.detach(), positions)
+
+
+def alibi_numpy(n_heads, T):
+    t, h = np.arange(T), np.arange(1, n_heads + 1)
+    slopes = 2.0 ** (-8 * h / n_heads)
+    return -slopes[:, None, None] * (t[:, None] - t)
+
+
+def alibi_bytes(n_heads, T):
+    t = torch.arange(T).byte()
+    slopes = torch.tensor([2 ** (-8 * h / n_heads) for h in range(1, n_heads + 1)])
+    return -slopes.view(-1, 1, 1) * (t[:, None] - t)
+
+
+def invariant(shifts=(1, 7, 30), same=None, of=lambda p: p):
+    """The task's way with one step replaced."""
+    same = same or (lambda a, b: torch.allclose(a, b, atol=1e-4))
+
+    def answer(encode, q, k):
+        def scores(s):
+            there = encode(k, of(torch.arange(len(k)) + s))
+            return encode(q, of(torch.arange(len(q)) + s)) @ there.T
+
+        return all(same(scores(0), scores(s)) for s in shifts)
+
+    return answer
+
+
 RIGHT = [
     ("03.add_positions", add_positions_loop),
     ("03.add_positions", add_positions_product),
@@ -272,6 +351,12 @@ RIGHT = [
     ("03.relative_shift_invariant", invariant_stacked),
     ("03.relative_shift_invariant", invariant_backwards),
     ("03.relative_shift_invariant", invariant_word_by_word),
+    ("03.add_positions", lambda x, table: torch.stack([s + table[: len(s)] for s in x])),
+    ("03.sinusoidal", lambda T, d_model: sinusoidal_exp(T, d_model).double().float()),
+    ("03.apply_rope", lambda x, p, theta=10000.0: rope_complex(x, torch.arange(99999)[p], theta)),
+    ("03.alibi_bias", lambda n_heads, T: torch.from_numpy(alibi_numpy(n_heads, T)).float()),
+    ("03.relative_shift_invariant", invariant((1, 3, 8, 1000))),
+    ("03.relative_shift_invariant", lambda *given: np.bool_(invariant(range(1, 40))(*given))),
 ]
 
 WRONG = [
@@ -291,4 +376,34 @@ WRONG = [
     ("03.relative_shift_invariant", invariant_mean),
     ("03.relative_shift_invariant", invariant_first_shift_decides),
     ("03.relative_shift_invariant", invariant_opposite),
+    ("03.add_positions", add_positions_kept),
+    ("03.add_positions", lambda x, table: x.detach() + table[: x.shape[1]], "no_gradient_arrives"),
+    ("03.add_positions", lambda x, table: x + table[: len(x)], "number_of_sentences_for_length"),
+    ("03.add_positions", lambda x, table: x + table[torch.arange(x.shape[1]).byte().long()], None),
+    ("03.sinusoidal", lambda T, d_model: sinusoidal_exp(T, d_model).double(), "float64_returned"),
+    ("03.sinusoidal", lambda T, d_model: sinusoidal_exp(512, d_model)[:T], None),
+    ("03.sinusoidal", sinusoidal_kept, "keeps_state"),
+    ("03.apply_rope", lambda x, positions, theta=10000.0: x, "nothing_turned"),
+    ("03.apply_rope", rope_positions_squared, "positions_squared"),
+    ("03.apply_rope", rope_rounded_exponent, "exponent_rounded"),
+    ("03.apply_rope", torch.no_grad()(rope_rotate_half), "no_gradient_arrives"),
+    ("03.apply_rope", rope_half_detached, "another_gradient"),
+    ("03.apply_rope", rope_views_overwritten, "first_overwritten"),
+    ("03.apply_rope", rope_kept),
+    ("03.apply_rope", lambda x, p, theta=10000.0: rope_rotate_half(x, p.short(), theta), None),
+    ("03.apply_rope", lambda x, p, theta=10000.0: rope_rotate_half(x.double(), p, theta), None),
+    ("03.rope_attention", rope_attention_kept, "keeps_state"),
+    ("03.rope_attention", rope_attention_learns_no_values, "no_gradient_arrives"),
+    ("03.rope_attention", torch.no_grad()(rope_attention_by_hand), "no_gradient_arrives"),
+    ("03.alibi_bias", alibi_numpy, "another_type"),
+    ("03.alibi_bias", lambda *n: torch.from_numpy(alibi_numpy(*n)), "float64_returned"),
+    ("03.alibi_bias", alibi_bytes, None),
+    ("03.relative_shift_invariant", invariant(of=lambda p: p.float()), None),
+    ("03.relative_shift_invariant", invariant(of=lambda p: p.tolist()), None),
+    ("03.relative_shift_invariant", invariant((30,)), "last_shift_only"),
+    (
+        "03.relative_shift_invariant",
+        invariant(same=lambda a, b: torch.allclose(a, b, atol=0.1)),
+        "too_much_room",
+    ),
 ]

@@ -369,7 +369,202 @@ def blind_stopping_at_the_unseen(train_questions, train_answers, test_questions,
     return sum(guesses[q] == a for q, a in pairs) / len(test_questions)
 
 
+def fused(text, image, kinds, text_mask, seen=None):
+    seen = torch.ones(image.shape[:2], dtype=torch.bool) if seen is None else seen
+    return torch.cat([text + kinds[0], image + kinds[1]], 1), torch.cat([text_mask, seen], 1)
+
+
+def fused_with_the_first_words_mask(text, image, kinds, text_mask):
+    """A patch may be looked at if the first word is real."""
+    return fused(text, image, kinds, text_mask, text_mask[:, :1].expand(image.shape[:2]))
+
+
+def fused_with_the_kept(what):
+    kept = {}
+
+    def answer(text, image, kinds, text_mask):
+        key = text.shape, image.shape
+        if what == "result":
+            if key not in kept:
+                kept[key] = fused(text, image, kinds, text_mask)
+            return kept[key]
+        if what == "kinds":
+            return fused(text, image, kept.setdefault(kinds.shape, kinds), text_mask)
+        return fused(text, image, kinds, kept.setdefault(key, text_mask))
+
+    return answer
+
+
+def late(text, image, text_mask):
+    m = text_mask[..., None]
+    return torch.cat([(text * m).sum(1) / m.sum(1).clamp(min=1), image.mean(1)], 1)
+
+
+def late_with_the_kept_mask(text, image, text_mask, kept={}):  # noqa: B006
+    return late(text, image, kept.setdefault(text_mask.shape, text_mask))
+
+
+def late_with_the_kept_result(text, image, text_mask, kept={}):  # noqa: B006
+    return kept.setdefault(text.shape, late(text, image, text_mask))
+
+
+def variant(given, forward, **init):
+    """A block whose `forward(self, text, image, hidden)` is this one, `hidden` being `~mask`."""
+
+    def with_mask(self, text, image, image_mask=None):
+        return forward(self, text, image, None if image_mask is None else ~image_mask)
+
+    return type(given.__name__, (given,), {"forward": with_mask} | init)
+
+
+def block_steps(self, text, image, hidden):
+    gates = 1, 1
+    if isinstance(self, GivenGated):
+        gates = self.gate_attention.tanh(), self.gate_feed_forward.tanh()
+    found = self.cross_attention(self.norm1(text), image, image, key_padding_mask=hidden)[0]
+    x = text + gates[0] * found
+    return x + gates[1] * self.feed_forward(self.norm2(x))
+
+
+def block_with_the_first_mask(self, text, image, hidden):
+    if not hasattr(self, "kept"):
+        self.kept = hidden
+    return block_steps(self, text, image, self.kept)
+
+
+def block_with_the_last_mask(self, text, image, hidden):
+    self.kept = getattr(self, "kept", None) if hidden is None else hidden
+    return block_steps(self, text, image, self.kept)
+
+
+def block_of_the_first_words(self, text, image, hidden):
+    return block_steps(self, text.detach(), image, hidden)
+
+
+def block_cut_off_from_the_image(self, text, image, hidden):
+    return block_steps(self, text, image.detach(), hidden)
+
+
+def block_with_detached_query(self, text, image, hidden):
+    x = self.norm1(text.detach())
+    x = text + self.cross_attention(x, image, image, key_padding_mask=hidden)[0]
+    return x + self.feed_forward(self.norm2(x))
+
+
+def block_in_evaluation(self, text, image, hidden):
+    self.cross_attention.eval()
+    return block_steps(self, text, image, hidden)
+
+
+def block_with_dropout(self, text, image, hidden):
+    return F.dropout(block_steps(self, text, image, hidden), 0.1, self.training)
+
+
+def block_with_minus_100(self, text, image, hidden):
+    return block_steps(self, text, image, None if hidden is None else -100.0 * hidden)
+
+
+def block_writing(self, text, image, hidden):
+    self.norm1.weight.data.fill_(1)
+    return block_steps(self, text, image, hidden)
+
+
+def block_returning_a_pair(self, text, image, hidden):
+    return block_steps(self, text, image, hidden), None
+
+
+def gates_written(self, text, image, hidden):
+    """The tanh is written back into the gate, so that the next call finds its tanh."""
+    self.gate_attention.data = self.gate_attention.data.tanh()
+    x = (
+        text
+        + self.gate_attention
+        * self.cross_attention(self.norm1(text), image, image, key_padding_mask=hidden)[0]
+    )
+    return x + self.gate_feed_forward.tanh() * self.feed_forward(self.norm2(x))
+
+
+def text_itself_while_shut(self, text, image, hidden):
+    """The gates would never open."""
+    if self.gate_attention == 0 and self.gate_feed_forward == 0:
+        return text
+    return block_steps(self, text, image, hidden)
+
+
+def opened(self, *sizes):
+    GivenGated.__init__(self, *sizes)
+    for name in "gate_attention", "gate_feed_forward":
+        setattr(self, name, nn.Parameter(torch.ones(1)))
+
+
+def guessed(pick, otherwise=None):
+    def answer(train_questions, train_answers, test_questions, test_answers):
+        table = collections.defaultdict(list)
+        for question, a in zip(train_questions, train_answers, strict=True):
+            table[question].append(a)
+        unseen = (otherwise or pick)(train_answers)
+        guesses = [pick(table[q]) if q in table else unseen for q in test_questions]
+        pairs = zip(guesses, test_answers, strict=True)
+        return sum(guess == a for guess, a in pairs) / len(test_answers)
+
+    return answer
+
+
+def commonest(answers):
+    return collections.Counter(answers).most_common(1)[0][0]
+
+
+def by_a_set(answers):
+    return max(set(answers), key=answers.count)
+
+
+def by_a_sorted_set(answers):
+    return sorted(set(answers), key=lambda word: -answers.count(word))[0]
+
+
+def first_to_get_there(answers):
+    counts, best, most = collections.Counter(), None, 0
+    for answer in answers:
+        counts[answer] += 1
+        if counts[answer] > most:
+            best, most = answer, counts[answer]
+    return best
+
+
+def blind_counting_on(train_questions, train_answers, test_questions, test_answers, counts={}):  # noqa: B006
+    """The counts of earlier calls are still there."""
+    for question, answer in zip(train_questions, train_answers, strict=True):
+        counts.setdefault(question, collections.Counter())[answer] += 1
+    everything = collections.Counter(train_answers)
+    pairs = zip(test_questions, test_answers, strict=True)
+    right = sum(counts.get(q, everything).most_common(1)[0][0] == a for q, a in pairs)
+    return right / len(test_answers)
+
+
+def blind_kept(by):
+    kept = {}
+
+    def answer(train_questions, train_answers, test_questions, test_answers):
+        key = tuple(train_questions) if by == "questions" else len(train_questions)
+        if key not in kept:
+            guesses = collections.defaultdict(list)
+            for q, a in zip(train_questions, train_answers, strict=True):
+                guesses[q].append(a)
+            kept[key] = {q: commonest(a) for q, a in guesses.items()}
+        pairs = zip(test_questions, test_answers, strict=True)
+        right = [kept[key].get(q, commonest(train_answers)) == a for q, a in pairs]
+        return sum(right) / len(right)
+
+    return answer
+
+
 RIGHT = [
+    ("17.early_fusion", lambda text, image, kinds, text_mask: fused(text, image, kinds, text_mask)),
+    ("17.late_fusion", late),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_steps)),
+    ("17.GatedCrossAttention", variant(GivenGated, block_steps)),
+    ("17.question_only_accuracy", guessed(statistics.mode)),
+    ("17.question_only_accuracy", guessed(lambda a: max(dict.fromkeys(a), key=a.count))),
     ("17.early_fusion", fused_into_an_empty_tensor),
     ("17.early_fusion", fused_with_an_embedding),
     ("17.early_fusion", fused_row_by_row),
@@ -407,10 +602,10 @@ WRONG = [
     ("17.late_fusion", late_with_two_mistakes),
     ("17.late_fusion", lambda *args: late_in_loops(*args).tolist()),
     ("17.CrossAttentionFusion", FusionForgettingMaskNone),
-    ("17.CrossAttentionFusion", FusionWithZeroedPadding),
+    ("17.CrossAttentionFusion", FusionWithZeroedPadding, "padding_set_to_zero"),
     ("17.CrossAttentionFusion", FusionWithTwoMistakes),
-    ("17.CrossAttentionFusion", FusionWithMaskAsNumbers),
-    ("17.CrossAttentionFusion", FusionWithoutGradient),
+    ("17.CrossAttentionFusion", FusionWithMaskAsNumbers, None),
+    ("17.CrossAttentionFusion", FusionWithoutGradient, "no_gradient_arrives"),
     ("17.CrossAttentionFusion", FusionWithLayersOfItsOwn),
     ("17.CrossAttentionFusion", FusionByHand(4, 2, 6)),
     ("17.GatedCrossAttention", GatedWithMathTanh),
@@ -425,4 +620,67 @@ WRONG = [
     ("17.question_only_accuracy", blind_variant("last in the alphabet")),
     ("17.question_only_accuracy", blind_variant("rounded")),
     ("17.question_only_accuracy", blind_stopping_at_the_unseen),
+    ("17.early_fusion", fused_with_the_first_words_mask, None),
+    ("17.early_fusion", fused_with_the_kept("result"), "keeps_state"),
+    ("17.early_fusion", fused_with_the_kept("kinds"), "keeps_state"),
+    ("17.early_fusion", fused_with_the_kept("mask"), "keeps_state"),
+    ("17.early_fusion", lambda t, i, k, m: fused(t.detach(), i, k, m), "no_gradient_arrives"),
+    ("17.early_fusion", lambda t, i, k, m: fused(t, i.detach(), k, m), "no_gradient_arrives"),
+    ("17.early_fusion", lambda t, i, k, m: fused(t, i, k.detach(), m), "kinds_not_learned"),
+    ("17.late_fusion", late_with_the_kept_mask, "keeps_state"),
+    ("17.late_fusion", late_with_the_kept_result, "keeps_state"),
+    ("17.late_fusion", lambda t, i, m: late(t.detach(), i, m), "no_gradient_arrives"),
+    ("17.late_fusion", lambda t, i, m: late(t, i.detach(), m), "no_gradient_arrives"),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_with_the_first_mask), "keeps_state"),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_with_the_last_mask), "keeps_state"),
+    (
+        "17.CrossAttentionFusion",
+        variant(GivenFusion, block_of_the_first_words),
+        "no_gradient_arrives",
+    ),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_in_evaluation), "leaves_training_mode"),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_with_dropout), "draws_at_random"),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_with_minus_100), None),
+    ("17.GatedCrossAttention", variant(GivenGated, block_with_the_first_mask), "keeps_state"),
+    ("17.GatedCrossAttention", variant(GivenGated, block_with_the_last_mask), "keeps_state"),
+    (
+        "17.GatedCrossAttention",
+        variant(GivenGated, block_of_the_first_words),
+        "no_gradient_arrives",
+    ),
+    ("17.GatedCrossAttention", variant(GivenGated, block_in_evaluation), "leaves_training_mode"),
+    ("17.GatedCrossAttention", variant(GivenGated, block_with_dropout), "draws_at_random"),
+    ("17.GatedCrossAttention", variant(GivenGated, block_with_minus_100), None),
+    (
+        "17.CrossAttentionFusion",
+        variant(GivenFusion, block_cut_off_from_the_image),
+        "image_detached",
+    ),
+    (
+        "17.CrossAttentionFusion",
+        variant(GivenFusion, block_with_detached_query),
+        "another_gradient",
+    ),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_writing), "changes_its_weights"),
+    ("17.CrossAttentionFusion", variant(GivenFusion, block_returning_a_pair), "returns_a_pair"),
+    ("17.GatedCrossAttention", variant(GivenGated, gates_written), "changes_its_weights"),
+    ("17.GatedCrossAttention", variant(GivenGated, text_itself_while_shut), "no_gradient_arrives"),
+    (
+        "17.GatedCrossAttention",
+        variant(GivenGated, block_steps, __init__=opened),
+        "gates_open_at_the_start",
+    ),
+    ("17.question_only_accuracy", guessed(by_a_set), "ties_in_the_order_of_a_set"),
+    ("17.question_only_accuracy", guessed(by_a_sorted_set), "ties_in_the_order_of_a_set"),
+    ("17.question_only_accuracy", guessed(commonest, by_a_set), None),
+    ("17.question_only_accuracy", guessed(by_a_set, commonest), None),
+    ("17.question_only_accuracy", guessed(first_to_get_there), "ties_to_the_first_that_got_there"),
+    (
+        "17.question_only_accuracy",
+        guessed(commonest, lambda answers: answers[0]),
+        "unseen_answered_with_the_first",
+    ),
+    ("17.question_only_accuracy", blind_counting_on, "keeps_state"),
+    ("17.question_only_accuracy", blind_kept("questions"), "keeps_state"),
+    ("17.question_only_accuracy", blind_kept("length")),
 ]

@@ -387,7 +387,222 @@ def answers_cut_and_sampled(model, input_ids, soft_tokens, image_id, max_new_tok
     return out[:, input_ids.shape[1] :]
 
 
+def project(self, features):
+    return self.linear_2(F.gelu(self.linear_1(features)))
+
+
+def projector(forward):
+    return type("Projector", (GivenProjector,), {"forward": forward})
+
+
+@projector
+def ProjectorOfDetached(self, features):
+    return project(self, features.detach())
+
+
+@projector
+def ProjectorInEvaluation(self, features):
+    self.eval()
+    return project(self, features)
+
+
+@projector
+def ProjectorKeepingItsResult(self, features):
+    if not hasattr(self, "kept"):
+        self.kept = project(self, features)
+    return self.kept
+
+
+@projector
+def ProjectorCutInTheMiddle(self, features):
+    return self.linear_2(F.gelu(self.linear_1(features)).detach())
+
+
+def splice(input_ids, table, soft_tokens, image_id):
+    places = input_ids == image_id
+    if (places.sum(1) != soft_tokens.shape[1]).any():
+        raise ValueError
+    return table[input_ids].masked_scatter(places[..., None], soft_tokens)
+
+
+def splice_with_the_kept(what):
+    kept = {}
+
+    def answer(input_ids, table, soft_tokens, image_id):
+        if what == "table":
+            table = kept.setdefault(table.shape, table)
+            return splice(input_ids, table, soft_tokens, image_id)
+        refuse(input_ids, soft_tokens, image_id)
+        if what == "places":
+            places = kept.setdefault(input_ids.shape, input_ids == image_id)
+            return table[input_ids].masked_scatter(places[..., None], soft_tokens)
+        key = str(input_ids)
+        if key not in kept:
+            kept[key] = splice(input_ids, table, soft_tokens, image_id)
+        return kept[key]
+
+    return answer
+
+
+def splice_counting(wrong):
+    def answer(input_ids, table, soft_tokens, image_id):
+        places = input_ids == image_id
+        if wrong(places.sum(1), soft_tokens.shape[1]):
+            raise ValueError
+        embeds = table[input_ids]
+        embeds[places] = soft_tokens.flatten(0, 1)
+        return embeds
+
+    return answer
+
+
+def splice_in_bytes(input_ids, table, soft_tokens, image_id):
+    """Right while there are no more than 65,536 tokens."""
+    refuse(input_ids, soft_tokens, image_id)
+    places = input_ids.to(torch.uint16) == torch.tensor(image_id % 65_536, dtype=torch.uint16)
+    return table[input_ids].masked_scatter(places[..., None], soft_tokens)
+
+
+def splice_with_another_error(input_ids, table, soft_tokens, image_id):
+    try:
+        return splice(input_ids, table, soft_tokens, image_id)
+    except ValueError:
+        raise RuntimeError("not N places") from None
+
+
+def splice_into_the_table(input_ids, table, soft_tokens, image_id):
+    refuse(input_ids, soft_tokens, image_id)
+    table.data[image_id] = 0
+    return splice(input_ids, table, soft_tokens, image_id)
+
+
+def logits_of(soft_tokens, words, scale):
+    return scale * F.normalize(soft_tokens, dim=-1) @ F.normalize(words, dim=-1).T
+
+
+def loss_with_exponentials(soft_tokens, words, targets, scale):
+    powers = logits_of(soft_tokens, words, scale).exp()
+    shares = powers / powers.sum(-1, keepdim=True)
+    return -shares.gather(-1, targets[..., None]).log().mean()
+
+
+def loss_with_log_of_softmax(soft_tokens, words, targets, scale):
+    shares = logits_of(soft_tokens, words, scale).softmax(-1)
+    return -shares.gather(-1, targets[..., None]).log().mean()
+
+
+def loss(soft_tokens, words, targets, scale):
+    logits = logits_of(soft_tokens, words, scale)
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def loss_with_the_kept_targets(soft_tokens, words, targets, scale, kept={}):  # noqa: B006
+    return loss(soft_tokens, words, kept.setdefault(targets.shape, targets), scale)
+
+
+def loss_with_the_kept_words(soft_tokens, words, targets, scale, kept={}):  # noqa: B006
+    return loss(soft_tokens, kept.setdefault(words.shape, words), targets, scale)
+
+
+def loss_with_detached_lengths(soft_tokens, words, targets, scale):
+    lengths = soft_tokens.norm(dim=-1, keepdim=True).detach()
+    logits = scale * (soft_tokens / lengths) @ F.normalize(words, dim=-1).T
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def loss_with_capped_scale(soft_tokens, words, targets, scale):
+    return loss(soft_tokens, words, targets, min(scale, 50))
+
+
+def labels_to_the_first_end(input_ids, attention_mask, answer_starts):
+    """An answer in which the end stands twice is cut."""
+    labels = torch.full_like(input_ids, -100)
+    for b, start in enumerate(answer_starts.tolist()):
+        for t in range(start, int(attention_mask[b].sum())):
+            labels[b, t] = input_ids[b, t]
+            if input_ids[b, t] == 2:
+                break
+    return labels
+
+
+def labels_in_two_bytes(input_ids, attention_mask, answer_starts):
+    ids = input_ids.to(torch.int16).long()
+    return labels_in_loops(ids, attention_mask, answer_starts)
+
+
+def labels_with_the_kept_mask(input_ids, attention_mask, answer_starts, kept={}):  # noqa: B006
+    places = torch.arange(input_ids.shape[1])
+    hidden = (places < answer_starts[:, None]) | (attention_mask == 0)
+    return input_ids.masked_fill(kept.setdefault(input_ids.shape, hidden), -100)
+
+
+def freeze_halved(model):
+    return model.half().requires_grad_(False).eval()
+
+
+def freeze_turned_over(model):
+    for parameter in model.parameters():
+        parameter.requires_grad = not parameter.requires_grad
+    return model.eval()
+
+
+def freeze_if_the_first_learns(model):
+    if next(model.parameters()).requires_grad:
+        model.requires_grad_(False)
+    return model.eval()
+
+
+def freeze_if_in_training(model):
+    """The outermost module may be in evaluation mode already, and those inside not."""
+    model.requires_grad_(False)
+    return model.eval() if model.training else model
+
+
+def freeze_by_detaching(model):
+    for parameter in model.parameters():
+        parameter.detach_()
+    return model.eval()
+
+
+def answers(model, input_ids, soft_tokens, image_id, max_new_tokens, table=None):
+    table = model.get_input_embeddings().weight if table is None else table
+    return model.generate(
+        inputs_embeds=splice(input_ids, table, soft_tokens, image_id),
+        attention_mask=torch.ones_like(input_ids),
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+    )
+
+
+def answers_in_training(model, input_ids, soft_tokens, image_id, max_new_tokens):
+    model.train()
+    return answers(model, input_ids, soft_tokens, image_id, max_new_tokens)
+
+
+def answers_of_a_new_table(model, input_ids, soft_tokens, image_id, max_new_tokens):
+    """The placeholder's embedding becomes the picture."""
+    model.get_input_embeddings().weight.data[image_id] = soft_tokens[0, 0]
+    return model.generate(input_ids, do_sample=False, max_new_tokens=max_new_tokens)
+
+
+def answers_with_another_table(model, input_ids, soft_tokens, image_id, max_new_tokens, kept={}):  # noqa: B006
+    key = model.config.vocab_size, model.config.eos_token_id
+    table = kept.setdefault(key, model.get_input_embeddings().weight)
+    return answers(model, input_ids, soft_tokens, image_id, max_new_tokens, table)
+
+
+def answers_by_the_prompt(model, input_ids, soft_tokens, image_id, max_new_tokens, kept={}):  # noqa: B006
+    key = str(input_ids)
+    if key not in kept:
+        kept[key] = answers(model, input_ids, soft_tokens, image_id, max_new_tokens)
+    return kept[key]
+
+
 RIGHT = [
+    ("18.Projector", projector(project)),
+    ("18.splice_embeddings", splice),
+    ("18.word_loss", loss),
+    ("18.freeze", freeze_by_detaching),
     ("18.Projector", ProjectorByHand),
     ("18.Projector", ProjectorInDouble),
     ("18.Projector", ProjectorPatchByPatch),
@@ -411,12 +626,12 @@ RIGHT = [
 ]
 
 WRONG = [
-    ("18.Projector", ProjectorWithDropout),
+    ("18.Projector", ProjectorWithDropout, "draws_at_random"),
     ("18.Projector", ProjectorSwapped),
     ("18.Projector", ProjectorWithResidualFromFeatures),
     ("18.Projector", ProjectorRelusTwice),
-    ("18.splice_embeddings", splice_with_an_assertion),
-    ("18.splice_embeddings", splice_unchecked),
+    ("18.splice_embeddings", splice_with_an_assertion, "assert_for_value_error"),
+    ("18.splice_embeddings", splice_unchecked, "number_of_places_not_checked"),
     ("18.splice_embeddings", splice_into_the_ids),
     ("18.splice_embeddings", splice_into_a_copy),
     ("18.splice_embeddings", splice_in_numpy),
@@ -433,7 +648,7 @@ WRONG = [
     ("18.caption_labels", labels_with_answers_end_lost),
     ("18.freeze", freeze_without_return),
     ("18.freeze", freeze_returning_too_soon),
-    ("18.freeze", freeze_zeroing),
+    ("18.freeze", freeze_zeroing, "weights_changed"),
     ("18.freeze", freeze_with_a_hook),
     ("18.freeze", freeze_all_but_the_last),
     ("18.freeze", freeze_a_copy_in_training),
@@ -443,4 +658,43 @@ WRONG = [
     ("18.answer_ids", answers_with_beams),
     ("18.answer_ids", answers_from_the_picture_alone),
     ("18.answer_ids", answers_cut_and_sampled),
+    ("18.Projector", ProjectorOfDetached, "features_detached"),
+    ("18.Projector", ProjectorInEvaluation, "leaves_training_mode"),
+    ("18.Projector", ProjectorKeepingItsResult, "keeps_state"),
+    ("18.Projector", ProjectorCutInTheMiddle, "no_gradient_arrives"),
+    ("18.splice_embeddings", splice_with_the_kept("table"), "keeps_state"),
+    ("18.splice_embeddings", splice_with_the_kept("places"), "keeps_state"),
+    ("18.splice_embeddings", splice_with_the_kept("result"), "keeps_state"),
+    (
+        "18.splice_embeddings",
+        splice_counting(lambda counts, N: counts.sum() != N * len(counts)),
+        "counted_over_all_rows",
+    ),
+    (
+        "18.splice_embeddings",
+        splice_counting(lambda counts, N: (counts < N).any()),
+        "too_many_places_allowed",
+    ),
+    ("18.splice_embeddings", splice_counting(lambda counts, N: (counts > N).any()), None),
+    ("18.splice_embeddings", splice_counting(lambda counts, N: counts[0] != N), None),
+    ("18.splice_embeddings", splice_in_bytes, None),
+    ("18.splice_embeddings", splice_with_another_error, None),
+    ("18.splice_embeddings", splice_into_the_table, "changes_input"),
+    ("18.word_loss", loss_with_exponentials, "exponentials_too_large"),
+    ("18.word_loss", loss_with_log_of_softmax, "logarithm_of_the_softmax"),
+    ("18.word_loss", loss_with_the_kept_targets, "keeps_state"),
+    ("18.word_loss", loss_with_the_kept_words, "keeps_state"),
+    ("18.word_loss", loss_with_detached_lengths, "another_gradient"),
+    ("18.word_loss", loss_with_capped_scale, None),
+    ("18.caption_labels", labels_to_the_first_end, None),
+    ("18.caption_labels", labels_in_two_bytes, None),
+    ("18.caption_labels", labels_with_the_kept_mask, "keeps_state"),
+    ("18.freeze", freeze_halved, "weights_changed"),
+    ("18.freeze", freeze_turned_over, "turned_over"),
+    ("18.freeze", freeze_if_the_first_learns, "only_if_the_first_learns"),
+    ("18.freeze", freeze_if_in_training, None),
+    ("18.answer_ids", answers_in_training, "puts_the_model_into_training_mode"),
+    ("18.answer_ids", answers_of_a_new_table, "writes_into_the_model"),
+    ("18.answer_ids", answers_with_another_table, "keeps_state"),
+    ("18.answer_ids", answers_by_the_prompt, "keeps_state"),
 ]

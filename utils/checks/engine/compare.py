@@ -146,6 +146,8 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         for key in expected:
             if key.startswith("gradient") and _both_nothing(got.get(key), expected[key]):
                 continue
+            if key.startswith("gradient") and isinstance(got.get(key), str):
+                return f"{key}: {got[key]}"
             if said := difference(got.get(key), expected[key], tolerance):
                 return said if key == "result" else f"{key}: {said}"
         return None
@@ -157,6 +159,11 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
     if isinstance(expected, list | tuple):
         if not isinstance(got, list | tuple):
             return f"expected {show(expected)}, got a {type(got).__name__}: {show(got)}"
+        if len(got) != len(expected) and len(repr(expected)) > 200:
+            pairs = [(f"[{i}]", g, e) for i, (g, e) in enumerate(zip(got, expected, strict=False))]
+            said = _first(pairs, tolerance)
+            counts = f"expected {len(expected)} entries, got {len(got)}"
+            return f"{counts}; {said}" if said else counts
         if len(got) != len(expected):
             return f"expected {show(expected)}, got {show(got)}"
         pairs = [(f"[{i}]", g, e) for i, (g, e) in enumerate(zip(got, expected, strict=True))]

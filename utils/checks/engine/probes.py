@@ -141,6 +141,11 @@ def fill(module: nn.Module, like: nn.Module | None = None, scale: float = 0.5) -
     Raises:
         ValueError: `module` has not the parameters of `like`.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"what the class makes is a {type(module).__name__}, not an `nn.Module`: leave the "
+            "line `class …(nn.Module):` and `__init__` as they were"
+        )
     if like is not None:
         _same_parameters(module, like)
     for name, parameter in module.named_parameters():

@@ -34,11 +34,15 @@ add_positions = Exercise(
     probe=with_slopes,
     cases=lambda: [
         Case(normal(1, 2, 3, 4), normal(2, 8, 4)),
+        Case(
+            torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]]), torch.tensor([[10.0], [20.0], [30.0]])
+        ),
         Case(normal(3, 3, 3, 2), normal(4, 10, 2)),
         Case(normal(5, 1, 2, 3), normal(6, 4, 3)),
         Case(normal(7, 2, 4, 3), normal(8, 4, 3)),
         Case(normal(9, 5, 2, 3), normal(10, 6, 3)),
         Case(normal(11, 2, 1, 2), normal(12, 3, 2)),
+        Case(normal(13, 1, 300, 1), normal(14, 300, 1)),
     ],
     mistakes=[
         Mistake(

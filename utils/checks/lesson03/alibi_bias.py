@@ -1,10 +1,12 @@
 """Exercise 3.5, `alibi_bias`: its oracle, inputs, mistakes and hints."""
 
+import numpy as np
 import torch
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
 from utils.checks.engine.compare import Tolerance, is_tensor
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.lesson03.sinusoidal import with_dtype
 
 
 def _alibi_bias(n_heads, T):
@@ -28,9 +30,15 @@ def _biases(
 
 
 def _visible(answer, n_heads, T):
-    """The biases with 0 for what a causal mask hides, whatever stood there."""
-    result = answer(n_heads, T)
-    return result.tril() if is_tensor(result) and result.ndim >= 2 else result
+    """The biases with 0 for what a causal mask hides, whatever stood there, and their dtype."""
+
+    def lower(n_heads, T):
+        result = answer(n_heads, T)
+        if isinstance(result, np.ndarray) and result.ndim >= 2:
+            return np.tril(result)
+        return result.tril() if is_tensor(result) and result.ndim >= 2 else result
+
+    return with_dtype(lower, n_heads, T)
 
 
 alibi_bias = Exercise(
@@ -47,6 +55,7 @@ alibi_bias = Exercise(
         Case(8, 3),
         Case(16, 6),
         Case(2, 1),
+        Case(2, 300),
     ],
     tolerance=Tolerance(absolute=1e-5, relative=1e-4),
     mistakes=[
@@ -130,6 +139,12 @@ alibi_bias = Exercise(
             "The bias depends on the query's position alone: it is the same along a row, and the "
             "softmax cancels it. It has to be the distance of the two, `i - j`.",
             _biases(distance=lambda i, j: i - 0 * j),
+        ),
+        Mistake(
+            "float64_returned",
+            "The numbers are right, but in float64, as NumPy makes them. Scores are in float32, "
+            "and attention refuses a bias of another kind: end with `.float()`.",
+            lambda n_heads, T: _alibi_bias(n_heads, T).double(),
         ),
         Mistake(
             "heads_last",

@@ -6,9 +6,10 @@ import torch
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
-from utils.checks.engine.compare import Tolerance, is_tensor
+from utils.checks.engine.compare import Seen, Tolerance, is_tensor
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
+from utils.checks.engine.inputs import normal, seeded
+from utils.checks.engine.probes import with_slopes
 from utils.checks.lesson03.sinusoidal import in_turn
 
 
@@ -87,12 +88,25 @@ def rope_with(
     return mutant
 
 
-def _kept_dtype(answer, x, *args, **kwargs):
-    """The result; where `x` is in 16 bits with its dtype, which must be the same."""
-    result = answer(x, *args, **kwargs)
-    if x.dtype == torch.bfloat16 and is_tensor(result):
-        return str(result.dtype), result
-    return result
+def places(seed, T):
+    """Drawn positions below 60; other ones in a later call."""
+    return torch.randint(60, (T,), generator=torch.Generator().manual_seed(seeded(seed)))
+
+
+def _with_dtype(answer, x, *args, **kwargs):
+    """The result, its dtype, and (where 16 bits do not drown it in rounding) the gradient."""
+    dtype = None
+
+    def noted(x):
+        nonlocal dtype
+        result = answer(x, *args, **kwargs)
+        dtype = str(result.dtype) if is_tensor(result) else None
+        return result
+
+    found = noted(x) if x.dtype == torch.bfloat16 else with_slopes(noted, x)
+    if dtype is None:
+        return found
+    return Seen({"result": found, "dtype": dtype} if is_tensor(found) else found | {"dtype": dtype})
 
 
 def _bfloat16_case(positions, x):
@@ -111,16 +125,20 @@ apply_rope = Exercise(
     number="3.3",
     name="apply_rope",
     oracle=_apply_rope,
-    compared_with="Llama's rotation in `transformers`",
-    probe=_kept_dtype,
+    compared_with="Llama's rotation in `transformers` and its gradient",
+    probe=_with_dtype,
     cases=lambda: [
         Case(normal(1, 2, 3, 5, 6), torch.arange(5)),
+        Case(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1])),
         Case(normal(2, 2, 4), torch.tensor([1, 3])),
         Case(normal(3, 2, 4, 8), torch.tensor([5, 6, 7, 8])),
         Case(normal(4, 1, 3, 3, 4), torch.tensor([0, 4, 9])),
         Case(normal(5, 3, 3, 6), torch.tensor([30, 12, 7]), theta=100000.0),
         Case(normal(6, 2, 3, 1, 4), torch.tensor([2]), 500.0),
         Case(normal(7, 2, 2), torch.tensor([5001, 5002])),
+        Case(normal(8, 2, 2), torch.tensor([70000, 4464])),
+        Case(normal(9, 2, 3, 4), places(10, 3)),
+        Case(normal(11, 1, 3, 3, 4), torch.tensor([0, 1, 2])),
         _bfloat16_case(
             [1003, 1006, 989],
             [[[1.0, 0.0], [0.0, 2.0], [-0.5, 0.0]], [[0.0, -1.0], [0.5, 0.0], [0.0, 4.0]]],
@@ -230,6 +248,23 @@ apply_rope = Exercise(
             "All pairs turn at the same speed. Pair `c` has the speed "
             "`theta ** (-2 * c / d_head)`: the first is fast, the last slow.",
             rope_with(speed=lambda c, half, theta: torch.ones(half)),
+        ),
+        Mistake(
+            "exponent_rounded",
+            "`//` rounds the exponent down to a whole number: all pairs but the first get one "
+            "speed. Divide with `/`.",
+            rope_with(speed=lambda c, half, theta: theta ** (-c // half)),
+        ),
+        Mistake(
+            "nothing_turned",
+            "You return `x` as it came: nothing is turned.",
+            lambda x, positions, theta=10000.0: x.clone(),
+        ),
+        Mistake(
+            "positions_squared",
+            "The position counts twice, as if the angle were its square times the speed. It is "
+            "`positions[:, None] * speed`, once.",
+            rope_with(angle=lambda x, p, speed: (p**2)[:, None] * speed),
         ),
         Mistake(
             "positions_ignored",

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from utils.checks.engine.compare import Tolerance
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson03.apply_rope import apply_rope, neighbours, rope_with, turn_by
+from utils.checks.engine.probes import with_slopes
+from utils.checks.lesson03.apply_rope import apply_rope, neighbours, places, rope_with, turn_by
 from utils.checks.lesson03.sinusoidal import in_turn
 
 
@@ -57,20 +58,27 @@ def _turned_twice(x, positions):
 
 def _attention_case(seed, *shape, positions):
     q, k, v = normal(seed, 3, *shape)
-    return Case(q, k, v, torch.tensor(positions))
+    return Case(q, k, v, torch.as_tensor(positions))
+
+
+def _with_slopes(answer, q, k, v, positions):
+    return with_slopes(lambda q, k, v: answer(q, k, v, positions), q, k, v)
 
 
 rope_attention = Exercise(
     number="3.4",
     name="rope_attention",
     oracle=_rope_attention,
-    compared_with="`F.scaled_dot_product_attention` with Llama's rotation",
+    compared_with="`F.scaled_dot_product_attention` with Llama's rotation, and its gradients",
+    probe=_with_slopes,
     cases=lambda: [
         _attention_case(1, 2, 3, 4, 6, positions=[0, 1, 2, 3]),
         _attention_case(2, 1, 1, 2, 4, positions=[1, 3]),
         _attention_case(3, 1, 2, 3, 8, positions=[2, 5, 11]),
         _attention_case(4, 1, 4, 4, 4, positions=[6, 7, 8, 9]),
         _attention_case(5, 3, 2, 1, 4, positions=[2]),
+        _attention_case(6, 2, 2, 3, 4, positions=places(7, 3)),
+        _attention_case(8, 1, 1, 70, 2, positions=range(70)),
     ],
     tolerance=Tolerance(absolute=1e-4, relative=1e-4),
     mistakes=[

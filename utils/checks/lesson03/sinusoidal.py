@@ -3,12 +3,18 @@
 import torch
 from transformers.models.distilbert.modeling_distilbert import create_sinusoidal_embeddings
 
-from utils.checks.engine.compare import Tolerance
+from utils.checks.engine.compare import Seen, Tolerance, is_tensor
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 
 
 def _sinusoidal(T, d_model):
     return create_sinusoidal_embeddings(T, d_model, torch.empty(T, d_model))
+
+
+def with_dtype(answer, *args):
+    """The result and its dtype: a table in float64 makes float64 of what it is added to."""
+    result = answer(*args)
+    return Seen({"result": result, "dtype": str(result.dtype)}) if is_tensor(result) else result
 
 
 def in_turn(sines, cosines):
@@ -42,8 +48,10 @@ sinusoidal = Exercise(
     name="sinusoidal",
     oracle=_sinusoidal,
     compared_with="the paper's formula in 64 bits, as DistilBERT has it,",
+    probe=with_dtype,
     cases=lambda: [
         Case(2, 6),
+        Case(2, 4),
         Case(3, 4),
         Case(6, 6),
         Case(5, 12),
@@ -51,6 +59,7 @@ sinusoidal = Exercise(
         Case(4, 2),
         Case(50, 8),
         Case(300, 4),
+        Case(5000, 2),
     ],
     tolerance=Tolerance(absolute=5e-5, relative=1e-5),
     mistakes=[
@@ -146,6 +155,13 @@ sinusoidal = Exercise(
             "You take the angles for degrees. `torch.sin` wants radians, and the formula gives "
             "them: nothing to convert.",
             _waves(angle=lambda t, speed: torch.deg2rad(t * speed)),
+        ),
+        Mistake(
+            "float64_returned",
+            "The numbers are right, but in float64, as NumPy makes them. Words are in float32, and "
+            "added to them this makes float64 of everything, which no layer of theirs takes: end "
+            "with `.float()`.",
+            lambda T, d_model: _sinusoidal(T, d_model).double(),
         ),
         Mistake(
             "transposed",

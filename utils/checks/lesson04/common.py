@@ -52,7 +52,7 @@ def watched(
         `Seen`; of a module that draws random numbers, changes its weights or leaves training mode
         only what tells that, so that each of these has one name.
     """
-    unused = copy.deepcopy(module)
+    unused = copy.copy(module)  # what a call keeps in `self` does not reach this one
     before = {name: weight.detach().clone() for name, weight in module.named_parameters()}
     found = in_training(module, *inputs, keep=keep, slopes_of_inputs=slopes_of_inputs)
     if not isinstance(found, Seen):
@@ -70,7 +70,7 @@ def watched(
     found = Seen({"result": result, "what the call does besides": besides} | found)
     found["in evaluation mode"] = _later(module.eval(), inputs, keep)
     for said, others in (again or {}).items():
-        found[said] = _later(copy.deepcopy(unused).eval(), others, keep)
+        found[said] = _later(copy.copy(unused), others, keep)
         found[f"called again, {said}"] = _later(module, others, keep)
     return found
 

@@ -1,9 +1,20 @@
 """Exercise 5.5 (stretch), `beam_search`: its oracle, inputs, mistakes and hints."""
 
+import functools
+
 import torch
 
-from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.lesson05.greedy_decode import BOS, EOS, RandomModel, written_by
+from utils.checks.engine.exercise import Exercise, Mistake
+from utils.checks.lesson05.writing import (
+    BOS,
+    EOS,
+    RandomModel,
+    WrittenModel,
+    case_of,
+    in_use,
+    numbered,
+    written_by,
+)
 
 
 def _beam_search(model, source, n_beams, bos_id, eos_id, max_T):
@@ -26,6 +37,8 @@ def _beams(
     width=lambda n: n,
     counts=lambda n: n,
     result=lambda tokens, bos_id, eos_id: tokens,
+    prunes=True,
+    reverse=True,
 ):
     """Beam search with one step replaced."""
 
@@ -39,13 +52,16 @@ def _beams(
                 logits = model.decode(torch.tensor([[bos_id, *tokens]]), memory, source)[0, -1]
                 start = 0.0 if last_only else total
                 own = [(start + x, tokens + [i]) for i, x in enumerate(score(logits).tolist())]
+                own = own if prunes else sorted(own, reverse=True)[:n_beams]
                 candidates += [max(own)] if per_beam and step > 1 else own
-            candidates = sorted(candidates, reverse=True)[: 2 * n_beams]
-            for total, tokens in candidates[: counts(n_beams)]:
+            places = len(candidates) if not prunes else n_beams
+            candidates = sorted(candidates, reverse=reverse)[: 2 * places]
+            for total, tokens in candidates[: counts(places)]:
                 ends = tokens[-1] == eos_id and stores and not extends
                 if ends or (unended and step == max_T):
                     finished.append((total / length(tokens), tokens))
-            running = [c for c in candidates if extends or c[1][-1] != eos_id][:n_beams]
+            best = candidates[:places]
+            running = [c for c in best if extends or c[1][-1] != eos_id]
             if not running or (stops_at and len(finished) >= stops_at(n_beams)):
                 break
         return result(pick(finished)[1], bos_id, eos_id)
@@ -53,11 +69,25 @@ def _beams(
     return mutant
 
 
-def _beam_case(source, n_beams, max_T, end=0.0, eos_id=EOS, bos_id=BOS, vocab_size=9, spread=2.0):
-    label = f"beam_search(a random model, source={source}, n_beams={n_beams}, "
-    label += f"bos_id={bos_id}, eos_id={eos_id}, max_T={max_T})"
-    model = RandomModel(vocab_size, end, spread, eos_id)
-    return Case(model, torch.tensor(source), n_beams, bos_id, eos_id, max_T, label=label)
+def _switching(model, *arguments):
+    model.eval()
+    return _beam_search(model, *arguments)
+
+
+def _beam_case(
+    source, n_beams, max_T, end=0.0, eos_id=EOS, bos_id=BOS, vocab_size=9, spread=2.0, ids=None
+):
+    model = RandomModel(vocab_size, end, spread, eos_id, ids)
+    return case_of("beam_search", model, source, n_beams, bos_id, eos_id, max_T)
+
+
+BY_HAND = {  # a third each, and a trifle more for 2 so that there are no ties
+    (): {4: 0.6, 5: 0.4},
+    (4,): {2: 1 / 3 + 2e-4, 3: 1 / 3 - 1e-4, 6: 1 / 3 - 2e-4},
+    (5,): {2: 1.0},
+    (4, 3): {2: 1.0},
+    (4, 6): {2: 1.0},
+}
 
 
 beam_search = Exercise(
@@ -65,20 +95,57 @@ beam_search = Exercise(
     name="beam_search",
     oracle=_beam_search,
     compared_with='`generate(num_beams=…, early_stopping="never")`, token for token,',
-    cases=lambda: [
-        _beam_case([[3, 5, 6, 0]], 4, 6, end=0.5, vocab_size=7, spread=1.5),
-        _beam_case([[4, 4, 0, 0]], 3, 6, vocab_size=7),
-        _beam_case([[4, 5, 5, 3]], 4, 6, vocab_size=8),
-        _beam_case([[4, 7]], 2, 3, end=-9.0),
-        _beam_case([[3, 8, 5]], 2, 1),
-        _beam_case([[7, 4, 4]], 1, 4, end=1.0),
-        _beam_case([[7, 3, 0]], 3, 5, end=-9.0, eos_id=5),
-        _beam_case([[4, 6]], 2, 3, end=0.5, eos_id=4, vocab_size=8, spread=1.0),
-        _beam_case([[6, 6, 6]], 2, 3, bos_id=4, vocab_size=6, spread=1.5),
-        _beam_case([[5, 6]], 3, 3, end=-1.5, vocab_size=6, spread=1.5),
-        _beam_case([[6, 4, 5]], 2, 3, vocab_size=6, spread=1.5),
-    ],
+    probe=functools.partial(in_use, reads_once=False),
+    cases=lambda: numbered(
+        "5.5",
+        [
+            _beam_case([[3, 5, 6, 0]], 4, 6, end=0.5, vocab_size=7, spread=1.5),
+            _beam_case([[4, 4, 0, 0]], 3, 6, vocab_size=7),
+            _beam_case([[4, 5, 5, 3]], 4, 6, vocab_size=8),
+            _beam_case([[4, 7]], 2, 3, end=-9.0),
+            _beam_case([[3, 8, 5]], 2, 1),
+            _beam_case([[7, 4, 4]], 1, 4, end=1.0),
+            _beam_case([[7, 3, 0]], 3, 5, end=-9.0, eos_id=5),
+            _beam_case([[4, 6]], 2, 3, end=0.5, eos_id=4, vocab_size=8, spread=1.0),
+            _beam_case([[6, 6, 6]], 2, 3, bos_id=4, vocab_size=6, spread=1.5),
+            _beam_case([[5, 6]], 3, 3, end=-1.5, vocab_size=6, spread=1.5),
+            _beam_case([[6, 4, 5]], 2, 3, vocab_size=6, spread=1.5),
+            _beam_case([[5, 7, 4]], 3, 5, end=0.5, bos_id=2, eos_id=0, vocab_size=8),
+            _beam_case([[4, 5]], 2, 4, end=-2.0, vocab_size=6, spread=1.0),
+            _beam_case([[6, 5]], 2, 4, end=-0.5, bos_id=0, vocab_size=7, spread=1.5),
+            _beam_case(
+                [[5, 300]],
+                3,
+                4,
+                end=0.5,
+                bos_id=301,
+                eos_id=299,
+                vocab_size=320,
+                spread=1.5,
+                ids=[3, 257, 280, 299, 300],
+            ),
+            case_of("beam_search", WrittenModel({3: BY_HAND}), [[3]], 2, BOS, EOS, 3),
+        ],
+    ),
     mistakes=[
+        Mistake(
+            "mode_changed",
+            "What is written is right, but afterwards the model is in evaluation mode, and a "
+            "training that goes on would not notice. Leave its mode to whoever calls.",
+            _switching,
+        ),
+        Mistake(
+            "n_from_each_beam",
+            "You keep the `n_beams` best of *each* beam, so there are more at every step. All "
+            "candidates of all beams compete for `n_beams` places: sort them together, once.",
+            _beams(prunes=False),
+        ),
+        Mistake(
+            "keeps_the_worst",
+            "You sort the candidates upwards and keep the *least* likely. The best sums are the "
+            "largest: `sorted(candidates, reverse=True)`.",
+            _beams(reverse=False),
+        ),
         Mistake(
             "greedy",
             "That is greedy search: only one continuation is ever kept. Keep the `n_beams` best.",

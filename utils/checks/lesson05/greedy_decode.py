@@ -1,59 +1,18 @@
 """Exercise 5.4, `greedy_decode`: its oracle, inputs, mistakes and hints."""
 
-import random
-import warnings
-
 import torch
-from torch import nn
-from transformers import GenerationConfig, GenerationMixin, PreTrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import CausalLMOutput
 
-from utils.checks.engine.exercise import Case, Exercise, Mistake
-
-PAD, BOS, EOS = 0, 1, 2
-
-
-class Writer(PreTrainedModel, GenerationMixin):
-    """Any model with `encode` and `decode`, reading one batch of sources, for `generate`."""
-
-    config_class = PreTrainedConfig
-    main_input_name = "input_ids"
-
-    def __init__(self, model, source: torch.Tensor, eos_id: int) -> None:
-        super().__init__(PreTrainedConfig())
-        memory = model.encode(source)
-
-        def logits(y):
-            beams = len(y) // len(source)
-            return model.decode(
-                y, memory.repeat_interleave(beams, 0), source.repeat_interleave(beams, 0)
-            )
-
-        self.logits = logits  # a function, so that the model's weights are not registered here
-        self.anchor = nn.Parameter(torch.zeros(1, device=source.device))  # says where to compute
-        self.generation_config = GenerationConfig(
-            eos_token_id=eos_id, pad_token_id=eos_id, use_cache=False
-        )
-
-    def forward(self, input_ids, **_):
-        """Logits after every token so far: (B, T) -> (B, T, vocab_size)."""
-        return CausalLMOutput(logits=self.logits(input_ids))
-
-
-@torch.no_grad()
-def written_by(model, source, bos_id, eos_id, max_T, **options):
-    """What Hugging Face's `generate` writes, without the first token."""
-    y = torch.full_like(source[:, :1], bos_id)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tokens = Writer(model, source, eos_id).generate(
-            y,
-            attention_mask=torch.ones_like(y),
-            do_sample=False,
-            max_new_tokens=max_T,
-            **options,
-        )
-    return tokens[:, 1:]
+from utils.checks.engine.exercise import Exercise, Mistake
+from utils.checks.lesson05.writing import (
+    BOS,
+    EOS,
+    RandomModel,
+    WrittenModel,
+    case_of,
+    in_use,
+    numbered,
+    written_by,
+)
 
 
 def _greedy_decode(model, source, bos_id, eos_id, max_T):
@@ -69,15 +28,17 @@ def _greedy_loop(
     steps=lambda n: n,
     stops=torch.all,
     kept=slice(1, None),
+    encodes_again=False,
 ):
     """The greedy loop with one step replaced."""
 
     @torch.no_grad()
     def mutant(model, source, bos_id, eos_id, max_T):
-        memory = model.encode(source)
+        memory = None
         y = torch.full_like(source[:, :1], first(bos_id, eos_id))
         ended = torch.zeros_like(y, dtype=torch.bool)
         for _ in range(steps(max_T)):
+            memory = model.encode(source) if encodes_again or memory is None else memory
             token = pick(model.decode(context(y), memory, source)[:, position])
             token = torch.where(ended, after_end(token, eos_id), token)
             y = torch.cat([y, token], dim=1)
@@ -89,54 +50,16 @@ def _greedy_loop(
     return mutant
 
 
-class RandomModel(nn.Module):
-    """Encoder and decoder whose logits are drawn at random for every source and beginning.
-
-    No two beginnings share their logits and there are no ties, so that every step that goes wrong
-    shows; `end` is added to the logit of the end token.
-    """
-
-    def __init__(self, vocab_size, end, spread, eos_id=EOS):
-        super().__init__()
-        self.vocab_size, self.end, self.spread, self.eos_id = vocab_size, end, spread, eos_id
-
-    def encode(self, source):
-        """The ids as numbers: (B, S) -> (B, S, 1)."""
-        return source.float()[..., None]
-
-    def decode(self, y, memory, source):
-        """Logits (B, T, vocab_size) that depend on all ids so far."""
-        if not len(y) == len(memory) == len(source):
-            raise ValueError(
-                f"y has {len(y)} rows, memory {len(memory)} and source {len(source)}: "
-                "every row of y needs its own row of the others"
-            )
-        sources = [[int(x) for x in row if x != PAD] for row in memory[..., 0].tolist()]
-        rows = [
-            [self._logits(words, tokens[: t + 1]) for t in range(len(tokens))]
-            for words, tokens in zip(sources, y.tolist(), strict=True)
-        ]
-        return torch.tensor(rows)
-
-    def forward(self, source, y):
-        """Encode, then decode."""
-        return self.decode(y, self.encode(source), source)
-
-    def _logits(self, words, tokens):
-        draw = random.Random(f"{words} {tokens}")
-        shift = draw.gauss(0, 2)
-        logits = [draw.gauss(shift, self.spread) for _ in range(self.vocab_size)]
-        logits[self.eos_id] += self.end
-        logits[PAD] -= 12  # a trained model writes neither of these
-        logits[BOS] -= 12
-        return logits
+def _switching(model, *arguments):
+    model.eval()
+    return _greedy_decode(model, *arguments)
 
 
-def _greedy_case(source, max_T, end=0.0, eos_id=EOS, bos_id=BOS, vocab_size=9, spread=2.0):
-    label = f"greedy_decode(a random model, source={source}, "
-    label += f"bos_id={bos_id}, eos_id={eos_id}, max_T={max_T})"
-    model = RandomModel(vocab_size, end, spread, eos_id)
-    return Case(model, torch.tensor(source), bos_id, eos_id, max_T, label=label)
+def _greedy_case(
+    source, max_T, end=0.0, eos_id=EOS, bos_id=BOS, vocab_size=9, spread=2.0, ids=None
+):
+    model = RandomModel(vocab_size, end, spread, eos_id, ids)
+    return case_of("greedy_decode", model, source, bos_id, eos_id, max_T)
 
 
 greedy_decode = Exercise(
@@ -144,18 +67,58 @@ greedy_decode = Exercise(
     name="greedy_decode",
     oracle=_greedy_decode,
     compared_with="`generate(do_sample=False)`, token for token,",
-    cases=lambda: [
-        _greedy_case([[8, 6, 7, 7, 0], [7, 5, 4, 8, 3], [7, 3, 0, 0, 0]], 5),
-        _greedy_case([[4, 6, 0], [5, 3, 7]], 4),
-        _greedy_case([[7, 5, 0, 0], [3, 0, 0, 0], [4, 8, 6, 3], [6, 6, 5, 0]], 8, end=2.0),
-        _greedy_case([[5]], 1),
-        _greedy_case([[6, 4]], 3, end=-9.0),
-        _greedy_case([[3, 8, 0], [4, 5, 6]], 6, end=-9.0, eos_id=7),
-        _greedy_case([[3, 8, 0], [4, 5, 6], [6, 6, 3]], 6, end=1.5, eos_id=5),
-        _greedy_case([[3, 8, 0], [4, 5, 6]], 5, end=1.0, bos_id=4),
-        _greedy_case([[8, 3, 0], [5, 5, 6]], 5, end=1.0, bos_id=6, eos_id=3),
-    ],
+    probe=in_use,
+    cases=lambda: numbered(
+        "5.4",
+        [
+            _greedy_case([[8, 6, 7, 7, 0], [7, 5, 4, 8, 3], [7, 3, 0, 0, 0]], 5),
+            _greedy_case([[4, 6, 0], [5, 3, 7]], 4),
+            _greedy_case([[7, 5, 0, 0], [3, 0, 0, 0], [4, 8, 6, 3], [6, 6, 5, 0]], 8, end=2.0),
+            _greedy_case([[5]], 1),
+            _greedy_case([[6, 4]], 3, end=-9.0),
+            _greedy_case([[3, 8, 0], [4, 5, 6]], 6, end=-9.0, eos_id=7),
+            _greedy_case([[3, 8, 0], [4, 5, 6], [6, 6, 3]], 6, end=1.5, eos_id=5),
+            _greedy_case([[3, 8, 0], [4, 5, 6]], 5, end=1.0, bos_id=4),
+            _greedy_case([[8, 3, 0], [5, 5, 6]], 5, end=1.0, bos_id=6, eos_id=3),
+            _greedy_case([[7, 3, 4], [5, 8, 6]], 5, end=1.5, bos_id=2, eos_id=0),
+            _greedy_case([[7, 3, 4, 4], [5, 8, 6, 3]], 5, end=1.5, bos_id=0),
+            _greedy_case(
+                [[300, 5], [70_000, 7]],
+                6,
+                end=2.0,
+                bos_id=65_600,
+                eos_id=70_001,
+                vocab_size=70_002,
+                ids=[3, 257, 300, 40_000, 65_536, 70_000, 70_001],
+            ),
+            case_of(
+                "greedy_decode",
+                WrittenModel(
+                    {
+                        3: {(): {5: 1}, (5,): {2: 1}},
+                        4: {(): {6: 1}, (6,): {7: 1}, (6, 7): {2: 1}},
+                    }
+                ),
+                [[3], [4]],
+                BOS,
+                EOS,
+                5,
+            ),
+        ],
+    ),
     mistakes=[
+        Mistake(
+            "encoded_again_and_again",
+            "What is written is right, but the source is encoded at every step. Call "
+            "`model.encode(source)` once, before the loop, and give `model.decode` its result.",
+            _greedy_loop(encodes_again=True),
+        ),
+        Mistake(
+            "mode_changed",
+            "What is written is right, but afterwards the model is in evaluation mode, and a "
+            "training that goes on would not notice. Leave its mode to whoever calls.",
+            _switching,
+        ),
         Mistake(
             "bos_kept",
             "The first token of every row is `bos_id`. You gave it to the decoder, it did not "

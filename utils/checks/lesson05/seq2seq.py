@@ -5,9 +5,9 @@ from torch import nn
 
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import call_text, made, normal, seeded
+from utils.checks.engine.inputs import call_text, normal, seeded
 from utils.checks.lesson04.common import blank, habits, watched
-from utils.checks.lesson05.common import FLOAT32, weigh
+from utils.checks.lesson05.common import FLOAT32, weighed
 from utils.checks.lesson05.decoder_block import DecoderBlock
 
 
@@ -98,29 +98,36 @@ def _memory_rewritten(self, x, memory, mask):
     return memory
 
 
-def _part(cls, build, part, source, y=None):
+def _kept(self, source):
+    self.memory = _ModelInSteps.encode(self, source)
+    return self.memory
+
+
+def _from_what_was_kept(self, y, memory, source):
+    return _ModelInSteps.decode(self, y, self.memory, source)
+
+
+def _part(cls, build, part, source, y=None, again=False):
     """What is seen of `encode`, of `decode` with some memory, or of the whole model."""
-    trusted = _Seq2Seq(**build)
-    model = weigh(made(cls, build, _Seq2Seq), like=trusted)
+    model = weighed(cls, build, _Seq2Seq)
     shorter, d_model = source[:, :-1], build["d_model"]
     if part == "model":
-        again = {"with a shorter source": (shorter, y), "with a shorter y": (source, y[:, :-1])}
-        return watched(model, source, y, again=again)
-    model.forward = getattr(model, part)
+        others = {"with a shorter source": (shorter, y), "with a shorter y": (source, y[:, :-1])}
+        return watched(model, source, y, again=others if again else None)
+    model.__class__ = type("Model", (cls,), {"forward": getattr(cls, part)})
     if part == "encode":
-        real = source != build["pad_id"]
-        again = {"with a shorter source": (shorter,)}
+        others = {"with a shorter source": (shorter,)}
         keep = lambda out, ids: blank(out, ids != build["pad_id"])  # noqa: E731
-        return watched(model, source, keep=keep, again=again)
+        return watched(model, source, keep=keep, again=others if again else None)
     model.encode(source.flip(1))  # what this leaves behind must not be found by `decode`
     memory = normal(7, *source.shape, d_model)  # not what this source would give
-    again = {
+    others = {
         "with another memory": (y, -memory, source),
         "with another source": (y, memory, source.roll(1, dims=1)),
         "with one word in y": (y[:, :1], memory, source),
         "with a shorter source": (y, memory[:, :-1], shorter),
     }
-    found = watched(model, y, memory, source, again=again)
+    found = watched(model, y, memory, source, again=others if again else None)
     if not isinstance(found, Seen):
         return found
     return Seen({key.replace("input 2", "memory"): value for key, value in found.items()})
@@ -139,7 +146,7 @@ def _side_case(part, source, y=None, n_layers=2, pad_id=0, vocab_size=10):
         called = f"model(source=torch.tensor({source.tolist()}), y=torch.tensor({y})"
     called = called if part == "model" else f"model.{called}"
     label = f"{called}),\nwhere model = {call_text('Seq2Seq', build)}, with the check's weights"
-    return Case(build, part, source, ids, label=label)
+    return Case(build, part, source, ids, again=len(source) == 2 and n_layers == 2, label=label)
 
 
 Seq2Seq = Exercise(
@@ -240,6 +247,22 @@ Seq2Seq = Exercise(
             "no_positions_in_the_decoder",
             "`y` has no positions: in `decode` use `self.embed(y)`, not `self.tokens(y)`.",
             _model(write=lambda self, y: self.tokens(y)),
+        ),
+        Mistake(
+            "source_read_again",
+            "`decode` encodes the source once more. Use the `memory` that it is given: whoever "
+            "writes reads the source once and decodes many times.",
+            _model(
+                decode=lambda self, y, memory, source: _ModelInSteps.decode(
+                    self, y, self.encode(source), source
+                )
+            ),
+        ),
+        Mistake(
+            "memory_kept",
+            "`decode` uses a memory that `encode` has left in `self`: it may belong to another "
+            "source. Use the `memory` that is given.",
+            _model(encode=_kept, decode=_from_what_was_kept),
         ),
         Mistake(
             "decoder_reads_the_source",

@@ -168,8 +168,8 @@ beam_search = Exercise(
     oracle=_beam_search,
     compared_with='`generate(num_beams=…, early_stopping="never")`, token for token,',
     cases=lambda: [
-        _tree_case(2),
         _beam_case(671, 8, 1.5, 1.5, [4, 1], 3, 6, 2.0),
+        _tree_case(2),
         _beam_case(414, 9, 2.0, 1.5, [2, 5, 3], 3, 6, 1.0),
         _beam_case(92, 9, 2.0, 0.0, [3, 2, 6], 4, 6, 0.5),
         _beam_case(3, 7, 1.0, 1.0, [2, 1], 1, 3, 2.0),

@@ -138,6 +138,7 @@ generate = Exercise(
         _generate_case([2, 4, 7], 6, 7),
         _generate_case([5, 2], 3, 3, chain_model, CHAIN),
         _generate_case([5, 2], 3, 0, chain_model, CHAIN),
+        _generate_case([5, 2], 4, 0, chain_model, {5: 2, 2: 7, 7: 0, 0: 4, 4: 9}),
         _generate_case([5], 1, 4),
         _generate_case([70, 66_000], 4, _large_end(), tiny_model, 70_000),
         _generate_case(drawn_tokens(1, 4), 5, 15),

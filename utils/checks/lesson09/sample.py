@@ -67,7 +67,8 @@ def _drawn(answer, logits, rows=None):
 def _case(logits, rows):
     """Many rows of the same logits, as Python that can be pasted."""
     kinds, vocab_size = logits.shape
-    numbers = str(logits.tolist()).replace("inf", "torch.inf")
+    numbers = str([[round(x, 1) for x in row] for row in logits.tolist()])
+    numbers = numbers.replace("inf", "torch.inf")
     label = f"logits = torch.tensor({numbers}).repeat({rows}, 1)\n"
     if kinds == 1:
         label += f"sample(logits).bincount(minlength={vocab_size}) / {rows}"

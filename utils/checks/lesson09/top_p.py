@@ -104,7 +104,8 @@ top_p = Exercise(
         Case(torch.tensor([[-INF, 1.0, -INF, 0.5, -1.0]]), 0.7),  # after top_k
         Case(normal(1, 2, 6), 0.6),
         Case(normal(2, 2, 6), 0.6),
-        Case(3 * normal(3, 3, 300), 0.97),
+        Case(4 * normal(10, 3, 300), 0.85),
+        Case(0.5 * normal(4, 2, 12), 0.2),
     ],
     mistakes=[
         Mistake(

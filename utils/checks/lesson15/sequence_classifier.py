@@ -149,7 +149,7 @@ SequenceClassifier = Exercise(
         _classifier_case(
             5, 3, d_in=5, length=1, n_classes=2, d_model=6, n_heads=3, n_layers=3, d_ff=7
         ),
-        _classifier_case(6, 2, False, d_in=7, length=9, n_classes=5),
+        _classifier_case(6, 2, False, d_in=4, length=16, n_classes=10),
     ],
     mistakes=[
         Mistake(

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import normal
+from utils.checks.engine.inputs import normal, seeded
 from utils.checks.engine.probes import fill, same
 from utils.checks.lesson18.splice_embeddings import splice_embeddings
 
@@ -105,7 +105,7 @@ def _answered(answer, options, *given):
 
 
 def _answer_case(input_ids, n_places, max_new_tokens, image_id=39, seed=0, words=None, **options):
-    options = {"eos_id": 2, "samples": False} | options
+    options = {"eos_id": 2, "samples": False, "turned": bool(seeded(0))} | options
     input_ids = torch.tensor(input_ids)
     soft_tokens = normal(seed, len(input_ids), n_places, 16)
     if words:
@@ -113,7 +113,7 @@ def _answer_case(input_ids, n_places, max_new_tokens, image_id=39, seed=0, words
     label = f"answer_ids(\n    model,  # a small Llama whose answers end with {options['eos_id']}"
     label += "; it samples unless it is told not to" if options["samples"] else ""
     label += f"\n    input_ids=torch.tensor({input_ids.tolist()}),\n    soft_tokens=torch.randn"
-    label += f"{tuple(soft_tokens.shape)}," + (" # the embeddings of words" if words else "")
+    label += f"{tuple(soft_tokens.shape)}," + ("  # the embeddings of words" if words else "")
     label += f"\n    image_id={image_id}, max_new_tokens={max_new_tokens})"
     return Case(options, input_ids, soft_tokens, image_id, max_new_tokens, label=label)
 

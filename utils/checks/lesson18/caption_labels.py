@@ -72,7 +72,7 @@ caption_labels = Exercise(
     name="caption_labels",
     oracle=_caption_labels,
     compared_with="`masked_fill` over prompt and padding",
-    cases=lambda: [
+    cases=lambda: [  # no two have a shape in common
         _labels_case([[1, 9, 9, 5, 0, 7, 2, 2], [1, 9, 9, 2, 6, 8, 4, 2]], [7, 8], [3, 5]),
         _labels_case(
             [[9, 9, 4, 2, 3, 2, 2], [9, 9, 3, 5, 2, 2, 2], [9, 9, 7, 6, 8, 4, 2]],
@@ -80,11 +80,11 @@ caption_labels = Exercise(
             [4, 2, 3],
         ),
         _labels_case([[9, 4, 0, 2]], [4], [1]),
-        _labels_case([[8, 5, 2, 2]], [3], [1]),
+        _labels_case([[8, 5, 2, 2, 2, 2]], [3], [1]),
         _labels_case([[3, 2], [4, 5]], [2, 2], [0, 1]),
         _labels_case([[6]], [1], [0]),
         _labels_case([[9, 3, 5, 7, 4], [9, 6, 2, 2, 2]], [5, 3], [2, 1]),
-        _labels_case([[9, 1, 3, 2, 2], [9, 7, 8, 6, 2]], [4, 5], [4, 3]),
+        _labels_case([[9, 1, 3, 2, 2, 2], [9, 7, 8, 6, 2, 2]], [4, 5], [4, 3]),
         _labels_case([[7, 8, 4, 2, 2]], [4], [2]),  # the example of the task
         _drawn_case(1, 5, 9),
         _drawn_case(2, 6, 6),

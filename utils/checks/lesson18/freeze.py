@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import nn
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
 from utils.checks.engine.probes import fill, same
@@ -88,7 +89,7 @@ def _after_freezing(answer, build, width, trained=True, frozen=()):
     model = fill(build()).train(trained)
     for name, part in [*model.named_parameters(), *model.named_modules()]:
         if name in frozen and isinstance(part, nn.Module):
-            part.eval()
+            part.training = False
         elif name in frozen:
             part.requires_grad_(False)
     before = copy.deepcopy(model.state_dict())
@@ -103,7 +104,7 @@ def _after_freezing(answer, build, width, trained=True, frozen=()):
     if changed:  # in another dtype it could not be called as before
         return "a model whose weights have changed: other numbers, or another dtype"
     found = {
-        "returned": said,
+        "result": said,
         "parameters that still learn": [n for n, p in model.named_parameters() if p.requires_grad],
         "modules in training mode": [n or "all" for n, m in model.named_modules() if m.training],
     }
@@ -112,13 +113,14 @@ def _after_freezing(answer, build, width, trained=True, frozen=()):
     if out.requires_grad:
         out.sin().sum().backward()
     reached = x.grad is not None and bool((x.grad != 0).any())
-    return found | {"the gradient reaches the input": reached}
+    return Seen(found | {"a gradient comes through to the input": reached})
 
 
 def _freeze_case(build, width, said, trained=True, frozen=()):
     mode = "training" if trained else "evaluation"
     label = f"freeze(model): {said}, in {mode} mode"
-    label += f"; frozen already, or in evaluation mode: {', '.join(frozen)}" if frozen else ""
+    already = ", ".join(name or "the outermost module alone" for name in frozen)
+    label += f"; frozen already, or in evaluation mode: {already}" if frozen else ""
     return Case(build, width, trained, frozen, label=label)
 
 
@@ -142,7 +144,7 @@ freeze = Exercise(
             _Mixed, 3, "a module with modules in modules", frozen=("start", "rest.1.1.weight")
         ),
         _freeze_case(
-            _with_batch_norm, 2, "linear layers with a `BatchNorm1d`", frozen=("0.weight", "1", "")
+            _with_batch_norm, 2, "linear layers with a `BatchNorm1d`", frozen=("0.weight", "")
         ),
         _freeze_case(_with_batch_norm, 2, "linear layers with a `BatchNorm1d`", frozen=("3.bias",)),
     ],

@@ -64,7 +64,8 @@ def _log_of_softmax(soft_tokens, words, targets, scale):
 
 
 def _loss_and_slope(answer, soft_tokens, words, targets, scale):
-    return with_slopes(answer, soft_tokens, words, targets=targets, scale=scale)
+    names = ["soft_tokens", "words"]
+    return with_slopes(lambda x, w: answer(x, w, targets, scale), soft_tokens, words, names=names)
 
 
 def _loss_case(B, N, V, d, scale, size=1.0):
@@ -87,11 +88,11 @@ word_loss = Exercise(
     compared_with="`F.cross_entropy` on `F.cosine_similarity`",
     probe=_loss_and_slope,
     tolerance=Tolerance(absolute=1e-5, relative=1e-4),
-    cases=lambda: [
+    cases=lambda: [  # no two have a shape in common
         _loss_case(2, 3, 5, 4, scale=2.0),
         _loss_case(3, 2, 4, 6, scale=0.5),
         _loss_case(1, 4, 7, 3, scale=10.0),
-        _loss_case(1, 1, 3, 2, scale=3.0),
+        _loss_case(1, 5, 3, 3, scale=3.0),
         _loss_case(2, 4, 6, 5, scale=4.0, size=100.0),
         _loss_case(4, 1, 3, 8, scale=1.0, size=0.1),
         _loss_case(3, 5, 300, 2, scale=90),
