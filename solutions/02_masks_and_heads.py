@@ -17,10 +17,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm.auto import tqdm
 
 from utils import models, plots
 from utils.checks import lesson02 as checks
+from utils.progress import bar
 
 torch.set_printoptions(precision=3, sci_mode=False)
 
@@ -570,7 +570,7 @@ def train(mask, steps=600):
     torch.manual_seed(0)
     model, losses = Tiny(mask), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in tqdm(range(steps), leave=False):
+    for _ in bar(range(steps), "training"):
         ids, targets = batch_of(32, train_data)
         loss = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten())
         optimizer.zero_grad()

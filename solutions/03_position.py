@@ -18,6 +18,7 @@ from torch import nn
 
 from utils import models, plots
 from utils.checks import lesson03 as checks
+from utils.progress import bar
 
 torch.set_printoptions(precision=3, sci_mode=False)
 
@@ -552,7 +553,6 @@ def pieces(data, n, T):
 
 
 # %%
-from tqdm.auto import tqdm
 
 torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
 
@@ -563,7 +563,7 @@ def train(kind, steps=300):
     model = Reader(kind, len(letters))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps, pct_start=0.1)
-    for _ in tqdm(range(steps), desc=kind, leave=False):
+    for _ in bar(range(steps), kind):
         ids, targets = pieces(train_data, 32, 32)
         loss = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten())
         optimizer.zero_grad()

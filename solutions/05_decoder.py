@@ -15,10 +15,10 @@ import re
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm.auto import tqdm
 
 from utils import data, plots
 from utils.checks import lesson05 as checks
+from utils.progress import bar
 
 torch.set_printoptions(precision=3, sci_mode=False)
 
@@ -336,7 +336,7 @@ def train(model, steps, seed=0):
     order, losses = torch.Generator().manual_seed(seed), []
     optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.15)
-    for _ in tqdm(range(steps), leave=False):
+    for _ in bar(range(steps), "training"):
         chosen = torch.randint(len(pairs), (32,), generator=order).tolist()
         source, targets = to_batch([pairs[i] for i in chosen])
         logits = model(source, shift_right(targets, BOS))  # (B, 11, vocab_size)
@@ -539,7 +539,7 @@ def solve(block, n_layers, back, steps=150, seed=0):
     model = Seq2Seq(8, d_model=32, n_heads=2, d_ff=64, n_layers=n_layers, pad_id=-1)
     model.decoder = nn.ModuleList(block(32, 2, 64) for _ in range(n_layers))
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in tqdm(range(steps), leave=False):
+    for _ in bar(range(steps), "training"):
         source, x = riddles(64, back)
         logits = model(source, x[:, :-1])[:, back - 1 :]  # (B, 8 - back, 8): none for the given
         loss = F.cross_entropy(logits.flatten(0, 1), x[:, back:].flatten())

@@ -88,10 +88,7 @@ for name, inputs in (("raw", raw), ("chat", chat)):
 # %% [markdown]
 r"""
 To the raw text it says nothing at all: its first token is already `<|im_end|>`, "my turn is over". Wrapped as a conversation, it answers. Lesson 10 is about that wrapping. In the rest of this one we mostly let the model *continue* texts, because that shows best what picking does.
-"""
 
-# %% [markdown]
-r"""
 ## 2 What the model hands over
 
 Forget `generate` for a while. Calling the model gives **logits**: for every position and every token of the vocabulary one number, `(B, T, vocab_size)`. Position *t* speaks about the token *after* it. For the next new token only the last position matters; its softmax is a probability for each of the 49,152 tokens.
@@ -237,10 +234,7 @@ r"""
 A loop, and one that tightens: with each round the model is, on average, *more* sure of the same eight tokens (a single word may waver). The text so far is the best evidence that this text repeats itself. Holtzman et al. (2020, Figure 4) found the same in a larger model, and §4.2 gives a reason: people do not write the likeliest word every time. Who did would say nothing new.
 
 So we should **sample**: draw the next token at random, each with its probability. The plain draw is too wild for most models, because tens of thousands of unlikely tokens together still hold some probability, and one bad draw spoils the text after it. What follows are four ways of shaping the distribution before the draw, and the draw itself. All four change logits into logits, so that they can be combined, and each is one argument of `generate`.
-"""
 
-# %% [markdown]
-r"""
 ## 5 Shaping the distribution
 
 ### Exercise 9.2 · `temperature` ★ · 3 minutes

@@ -1,12 +1,15 @@
 """What shows only in a real kernel: the source of answers, and figures as viewers get them."""
 
 import json
+from pathlib import Path
 
+import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, LatexExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
+ROOT = Path(__file__).parents[1]
 FIGURE = """from utils import plots
 fig, ax = plots.figure()
 ax.plot([1, 2], [3, 4]); ax.set(title="a title", xlabel="steps"); ax.text(1, 3, "here")
@@ -28,6 +31,13 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("COURSE_STRICT", raising=False)
     return tmp_path / "home"
+
+
+def test_lesson_00_finds_the_requirements_from_any_folder(tmp_path):
+    lesson = nbformat.read(ROOT / "notebooks/00_start_here.ipynb", as_version=4)
+    first = next(cell.source for cell in lesson.cells if cell.cell_type == "code")
+    (cell,) = run(tmp_path, first).cells
+    assert "torch" in cell.outputs[0].text
 
 
 def test_the_source_of_a_class_is_kept(home, tmp_path):

@@ -209,6 +209,17 @@ def test_make_lab_opens_a_notebook_that_is_there():
     assert (ROOT / named).is_file()
 
 
+def test_the_readmes_commands_are_the_makefiles():
+    """Every `make` target, `python -m` module and notebook that the README names is there."""
+    readme, makefile = (ROOT / "README.md").read_text("utf-8"), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]+`", readme))))
+    assert {"lab", "test", "update", "build", "models", "clean", "variants"} >= targets >= {"test"}
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    for module in re.findall(r"python -m (utils\.\w+)", readme):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+
+
 def test_the_readme_lists_the_lessons():
     readme = ROOT / "README.md"
     if not readme.exists():

@@ -253,12 +253,138 @@ def search_sorted(query, vectors, k):
 
 def search_in_numpy(query, vectors, k):
     unit = (vectors / vectors.norm(dim=-1, keepdim=True)).numpy()
-    return (unit @ query.numpy()).argsort()[::-1][:k]
+    return [*(unit @ query.numpy()).argsort()[::-1][:k]]
 
 
 def search_by_distance_of_unit_vectors(query, vectors, k):
     gaps = F.normalize(vectors, dim=1) - F.normalize(query, dim=0)
-    return gaps.norm(dim=1).topk(k, largest=False).indices
+    return gaps.norm(dim=1).topk(k, largest=False).indices.tolist()
+
+
+def normed(self, x, mean=None, var=None):
+    mean = x.mean(-1, keepdim=True) if mean is None else mean
+    var = x.var(-1, keepdim=True, unbiased=False) if var is None else var
+    return self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias
+
+
+def layer_norm_with_statistics_of_data(self, x):
+    return normed(self, x, x.data.mean(-1, keepdim=True), x.data.var(-1, True, keepdim=True))
+
+
+def layer_norm_without_gradient_through_the_variance(self, x):
+    return normed(self, x, var=x.detach().var(-1, keepdim=True, unbiased=False))
+
+
+def layer_norm_that_remembers(self, x):
+    if not hasattr(self, "mean"):
+        self.mean = x.mean(-1, keepdim=True)
+    return normed(self, x, mean=self.mean if self.mean.shape[:-1] == x.shape[:-1] else None)
+
+
+def layer_norm_with_another_mean_for_evaluation(self, x):
+    self.kept = getattr(self, "kept", 0.0) * 0.9 + 0.1 * x.mean().item()
+    return normed(self, x, mean=None if self.training else self.kept)
+
+
+def after(forward, step):
+    """The same result; `step` is done with the module before it is returned."""
+
+    def changed(self, *inputs):
+        out = forward(self, *inputs)
+        step(self)
+        return out
+
+    return changed
+
+
+def ff(self, x):
+    return self.linear2(F.gelu(self.linear1(x)))
+
+
+def feed_forward_with_cached_h(self, x):
+    if not hasattr(self, "h"):
+        self.h = self.linear1(x)
+    return self.linear2(F.gelu(self.h))
+
+
+def block_with(hide=lambda mask: None if mask is None else ~mask, change=lambda attended: attended):
+    """The block, with something else for the mask or for what attention returns."""
+
+    def forward(self, x, mask=None):
+        def attend(x):
+            return change(self.attention(x, x, x, key_padding_mask=hide(mask))[0])
+
+        if self.norm_first:
+            x = x + attend(self.norm1(x))
+            return x + self.feed_forward(self.norm2(x))
+        x = self.norm1(x + attend(x))
+        return self.norm2(x + self.feed_forward(x))
+
+    return forward
+
+
+def added(number):
+    return lambda mask: None if mask is None else torch.zeros(mask.shape).masked_fill(~mask, number)
+
+
+def block_that_keeps_its_first_mask(self, x, mask=None):
+    if not hasattr(self, "hidden"):
+        self.hidden = None if mask is None else ~mask
+    return block_with(lambda mask: self.hidden)(self, x, mask)
+
+
+def block_that_uses_the_last_mask_for_none(self, x, mask=None):
+    self.kept = mask if mask is not None else getattr(self, "kept", None)
+    fits = self.kept is not None and self.kept.shape == x.shape[:2]
+    return block_with()(self, x, self.kept if fits else None)
+
+
+def block_as_long_as_the_first(self, x, mask=None):
+    self.T = getattr(self, "T", x.shape[1])
+    return block_with()(self, x[:, : self.T], None if mask is None else mask[:, : self.T])
+
+
+def mean_pool_with_the_first_mask(hidden, mask, kept={}):  # noqa: B006
+    mask = kept.setdefault(mask.shape, mask)
+    return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+def load_frozen(encoder, state):
+    return load_renamed(encoder, state).requires_grad_(False)
+
+
+def load_and_empty_a_bias(encoder, state):
+    load_renamed(encoder, state)
+    state["embeddings.LayerNorm.bias"].zero_()
+    return encoder
+
+
+def load_by_the_beginning_of_a_name(encoder, state):
+    new = renamed(encoder, state)
+    for i in range(len(encoder.blocks)):
+        for name, tensor in state.items():
+            if name.startswith(f"encoder.layer.{i}") and name.endswith(".output.dense.bias"):
+                part = "attention.out_proj" if "attention" in name else "feed_forward.linear2"
+                new[f"blocks.{i}.{part}.bias"] = tensor
+    encoder.load_state_dict(new)
+    return encoder
+
+
+def load_what_was_read_first(encoder, state, kept={}):  # noqa: B006
+    encoder.load_state_dict(kept.setdefault(len(state), renamed(encoder, state)))
+    return encoder
+
+
+def search_as_tensor(query, vectors, k):
+    return F.cosine_similarity(query[None], vectors).topk(k).indices
+
+
+def search_in_bytes(query, vectors, k):
+    return search_as_tensor(query, vectors, k).to(torch.uint8).tolist()
+
+
+def search_in_what_was_normalised_first(query, vectors, k, kept={}):  # noqa: B006
+    return (kept.setdefault(vectors.shape, F.normalize(vectors)) @ query).topk(k).indices.tolist()
 
 
 RIGHT = [
@@ -281,6 +407,10 @@ RIGHT = [
     ("04.search", search_sorted),
     ("04.search", search_in_numpy),
     ("04.search", search_by_distance_of_unit_vectors),
+    ("04.search", lambda q, vectors, k: (F.normalize(vectors) @ q).topk(k)[1].tolist()),
+    ("04.EncoderBlock", encoder_block(block_with(added(-torch.inf)))),
+    ("04.EncoderBlock", encoder_block(block_with(added(-1e9)))),
+    ("04.FeedForward", feed_forward(lambda self, x: ff(self, x.double().float()))),
 ]
 
 WRONG = [
@@ -305,4 +435,70 @@ WRONG = [
     ("04.search", lambda query, vectors, k: (vectors @ query / vectors.norm()).topk(k).indices),
     ("04.search", lambda query, vectors, k: F.cosine_similarity(query, vectors, dim=-1).argmax()),
     ("04.search", lambda query, vectors, k: (vectors @ query / vectors.norm(1, -1)).topk(k)[1]),
+    (
+        "04.LayerNorm",
+        layer_norm(layer_norm_without_gradient_through_the_variance),
+        "another_gradient",
+    ),
+    ("04.LayerNorm", layer_norm(layer_norm_with_statistics_of_data)),
+    ("04.LayerNorm", layer_norm(layer_norm_that_remembers), "keeps_state"),
+    ("04.LayerNorm", layer_norm(layer_norm_with_another_mean_for_evaluation), None),
+    ("04.LayerNorm", layer_norm(torch.no_grad()(normed)), "no_gradient_arrives"),
+    ("04.LayerNorm", layer_norm(lambda self, x: F.dropout(normed(self, x), 0.2)), "random"),
+    ("04.LayerNorm", layer_norm(after(normed, nn.Module.eval)), "leaves_training_mode"),
+    (
+        "04.LayerNorm",
+        layer_norm(after(normed, lambda self: self.weight.data.mul_(0.5))),
+        "changes_weights",
+    ),
+    (
+        "04.LayerNorm",
+        layer_norm(
+            lambda self, x: (
+                self.weight * (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True) + self.bias
+            )
+        ),
+        "unbiased_and_eps_left_out",
+    ),
+    ("04.FeedForward", feed_forward(feed_forward_with_cached_h), "keeps_state"),
+    ("04.FeedForward", feed_forward(lambda self, x: ff(self, x.detach())), "no_gradient_arrives"),
+    (
+        "04.FeedForward",
+        feed_forward(after(ff, lambda self: self.linear1.eval())),
+        "leaves_training_mode",
+    ),
+    (
+        "04.FeedForward",
+        feed_forward(lambda self, x: F.dropout(ff(self, x), 0.1, self.training)),
+        "random",
+    ),
+    ("04.EncoderBlock", encoder_block(block_with(added(-100.0))), None),
+    ("04.EncoderBlock", encoder_block(block_that_keeps_its_first_mask), "keeps_state"),
+    ("04.EncoderBlock", encoder_block(block_that_uses_the_last_mask_for_none), "keeps_state"),
+    ("04.EncoderBlock", encoder_block(block_as_long_as_the_first), "keeps_state"),
+    (
+        "04.EncoderBlock",
+        encoder_block(block_with(change=lambda attended: attended.detach())),
+        "no_gradient_arrives",
+    ),
+    ("04.EncoderBlock", encoder_block(block_with(change=F.dropout)), "random"),
+    (
+        "04.EncoderBlock",
+        encoder_block(after(block_with(), lambda self: self.attention.eval())),
+        "leaves_training_mode",
+    ),
+    ("04.mean_pool", mean_pool_with_the_first_mask, "keeps_state"),
+    ("04.mean_pool", lambda h, m: (h * m[..., None]).sum(1) // m.sum(1, keepdim=True), None),
+    (
+        "04.mean_pool",
+        lambda h, m: (h * m[..., None]).sum(1) / m.sum(1).max(),
+        "divided_by_the_longest",
+    ),
+    ("04.load_minilm", load_frozen, "frozen"),
+    ("04.load_minilm", load_and_empty_a_bias, "state_changed"),
+    ("04.load_minilm", load_by_the_beginning_of_a_name, None),
+    ("04.load_minilm", load_what_was_read_first, "keeps_state"),
+    ("04.search", search_as_tensor, "another_type"),
+    ("04.search", search_in_bytes, None),
+    ("04.search", search_in_what_was_normalised_first, "keeps_state"),
 ]

@@ -439,7 +439,191 @@ def beams_wrong(how):
     return lambda *args: beams_variant(*args, how)
 
 
+def future(T):
+    return torch.ones(T, T, dtype=torch.bool).triu(1)
+
+
+def block(causal=future, hide=lambda mask: None if mask is None else ~mask, found=lambda x: x):
+    """The block, with something else for a mask or for what was found in the memory."""
+
+    class Block(GivenBlock):
+        def forward(self, y, memory, mask=None):
+            y = self.norm1(y + self.self_attention(y, y, y, attn_mask=causal(y.shape[1]))[0])
+            out = self.cross_attention(y, memory, memory, key_padding_mask=hide(mask))[0]
+            y = self.norm2(y + found(out))
+            return self.norm3(y + self.feed_forward(y))
+
+    return Block
+
+
+def added(number):
+    return lambda mask: None if mask is None else torch.zeros(mask.shape).masked_fill(~mask, number)
+
+
+def future_of(number):
+    return lambda T: torch.full((T, T), number).triu(1)
+
+
+def future_made_once(T, kept=future(40)):  # noqa: B008
+    return nn.functional.pad(kept, (0, max(0, T - 40), 0, max(0, T - 40)))[:T, :T]
+
+
+class BlockKeepingItsFirstFuture(block()):
+    def forward(self, y, memory, mask=None):
+        if not hasattr(self, "future"):
+            self.future = future(y.shape[1])
+        kept = self.future if len(self.future) == y.shape[1] else future_made_once(y.shape[1]) * 0
+        return block(lambda T: kept.bool()).forward(self, y, memory, mask)
+
+
+class BlockKeepingItsFirstMask(block()):
+    def forward(self, y, memory, mask=None):
+        if not hasattr(self, "hidden"):
+            self.hidden = None if mask is None else ~mask
+        return block(hide=lambda mask: self.hidden).forward(self, y, memory, mask)
+
+
+class BlockKeepingItsFirstMemory(block()):
+    def forward(self, y, memory, mask=None):
+        if not hasattr(self, "memory") or self.memory.shape != memory.shape:
+            self.memory = memory
+        return super().forward(y, self.memory, mask)
+
+
+class BlockDetachingY(block()):
+    def forward(self, y, memory, mask=None):
+        return super().forward(y.detach(), memory, mask)
+
+
+class BlockInEvaluation(block()):
+    def forward(self, y, memory, mask=None):
+        self.eval()
+        return super().forward(y, memory, mask)
+
+
+class BlockInFloat64(block()):
+    def forward(self, y, memory, mask=None):
+        return super().forward(y, memory, mask).double()
+
+
+class ModelKeepingItsFirstMemory(ModelFolded):
+    def decode(self, y, memory, source):
+        if getattr(self, "memory", memory[:0]).shape != memory.shape:
+            self.memory = memory
+        return super().decode(y, self.memory, source)
+
+
+class ModelWithMemoryInSelf(ModelFolded):
+    def encode(self, source):
+        self.memory = super().encode(source)
+        return self.memory
+
+    def decode(self, y, memory, source):
+        return super().decode(y, self.memory, source)
+
+
+class ModelKeepingAMask(ModelFolded):
+    def encode(self, source):
+        if getattr(self, "padding", source[:0]).shape != source.shape:
+            self.padding = source == self.pad_id
+        return self.encoder(self.embed(source), src_key_padding_mask=self.padding)
+
+
+class ModelComparingWithIs(ModelFolded):
+    def encode(self, source):
+        padding = [[token is self.pad_id for token in row] for row in source.tolist()]
+        return self.encoder(self.embed(source), src_key_padding_mask=torch.tensor(padding))
+
+
+class ModelDetachingTheMemory(ModelFolded):
+    def decode(self, y, memory, source):
+        return super().decode(y, memory.detach(), source)
+
+
+class ModelWithAnEmbeddingThatDoesNotLearn(ModelFolded):
+    def decode(self, y, memory, source):
+        x = self.embed(y).detach()
+        for block in self.decoder:
+            x = block(x, memory, source != self.pad_id)
+        return self.out(x)
+
+
+class ModelInEvaluation(ModelFolded):
+    def encode(self, source):
+        self.eval()
+        return super().encode(source)
+
+    def decode(self, y, memory, source):
+        self.eval()
+        return super().decode(y, memory, source)
+
+
+class ModelWritingIntoItsTable(ModelFolded):
+    def encode(self, source):
+        self.tokens.weight.data[self.pad_id] = 0
+        return super().encode(source)
+
+
+def greedy(model, source, bos_id, eos_id, max_T, again=False, is_end=lambda t, end: t == end):
+    y, memory = torch.full((len(source), 1), bos_id), None if again else model.encode(source)
+    ended = torch.zeros(len(source), 1, dtype=torch.bool)
+    for _ in range(max_T):
+        read = model.encode(source) if again else memory
+        token = model.decode(y, read, source)[:, -1].argmax(-1, keepdim=True)
+        y = torch.cat([y, torch.where(ended, eos_id, token)], dim=1)
+        ended |= torch.tensor([[is_end(t, eos_id)] for (t,) in token.tolist()])
+        if ended.all():
+            break
+    return y[:, 1:]
+
+
+def greedy_with_each_row_encoded_once(model, source, bos_id, eos_id, max_T):
+    rows = [greedy(model, row[None], bos_id, eos_id, max_T)[0] for row in source]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=eos_id)
+
+
+def greedy_in_evaluation(model, *arguments):
+    model.eval()
+    return greedy(model, *arguments)
+
+
+def greedy_by_shape(model, source, *numbers, kept={}):  # noqa: B006
+    return kept.setdefault((source.shape, numbers), greedy(model, source, *numbers))
+
+
+def beams_of_each(model, source, n_beams, bos_id, eos_id, max_T):
+    """Keeps n of each beam, not n of all."""
+    memory, running, finished = model.encode(source), [(0.0, [])], []
+    for step in range(1, max_T + 1):
+        best = []
+        for total, tokens in running:
+            y = torch.tensor([[bos_id, *tokens]])
+            more = model.decode(y, memory, source)[0, -1].log_softmax(-1).topk(n_beams)
+            pairs = zip(more.values.tolist(), more.indices.tolist(), strict=True)
+            best += [(total + x, [*tokens, i]) for x, i in pairs]
+        finished += [c for c in best if c[1][-1] == eos_id or step == max_T]
+        running = [c for c in best if c[1][-1] != eos_id]
+    return max(finished)[1]
+
+
+def beams_with(how):
+    """Beam search whose numbers go through `how` before they are used."""
+    return lambda model, source, n, *numbers: beams_variant(
+        model, source, n, *how(*numbers), "right"
+    )
+
+
+def beams_in_evaluation(model, *arguments):
+    model.eval()
+    return beams_variant(model, *arguments, "right")
+
+
 RIGHT = [
+    ("05.shift_right", lambda t, bos_id: torch.hstack([t[:, [0]] * 0 + bos_id, t[:, :-1]])),
+    ("05.DecoderBlock", block(future_of(-torch.inf))),
+    ("05.DecoderBlock", block(future_of(-1e9), added(-1e9))),
+    ("05.greedy_decode", greedy),
+    ("05.greedy_decode", greedy_with_each_row_encoded_once),
     ("05.shift_right", lambda t, bos_id: nn.functional.pad(t[:, :-1], (1, 0), value=bos_id)),
     ("05.shift_right", shift_rolled),
     ("05.shift_right", shift_lists),
@@ -451,8 +635,6 @@ RIGHT = [
     ("05.Seq2Seq", ModelFolded),
     ("05.Seq2Seq", ModelSentenceBySentence),
     ("05.Seq2Seq", ModelPositionByPosition),
-    ("05.greedy_decode", greedy_row_by_row),
-    ("05.greedy_decode", greedy_with_fewer_and_fewer_rows),
     ("05.greedy_decode", greedy_cut_afterwards),
     (
         "05.greedy_decode",
@@ -498,4 +680,41 @@ WRONG = [
     ("05.beam_search", beams_wrong("pair")),
     ("05.beam_search", beams_wrong("tensor")),
     ("05.beam_search", beams_wrong("one")),
+    ("05.shift_right", lambda t, bos_id: shift_rolled(t, bos_id).to(torch.uint8).long(), None),
+    ("05.shift_right", lambda t, bos_id: shift_rolled(t, bos_id).half().long(), None),
+    (
+        "05.shift_right",
+        lambda t, bos_id, kept={}: kept.setdefault(t.shape, shift_rolled(t, bos_id)),
+    ),
+    ("05.DecoderBlock", block(future_of(-100.0)), None),
+    ("05.DecoderBlock", block(hide=added(-100.0)), None),
+    ("05.DecoderBlock", block(future_made_once), None),
+    ("05.DecoderBlock", BlockKeepingItsFirstFuture),
+    ("05.DecoderBlock", BlockKeepingItsFirstMask, "keeps_state"),
+    ("05.DecoderBlock", BlockKeepingItsFirstMemory, "keeps_state"),
+    ("05.DecoderBlock", BlockDetachingY, "no_gradient_arrives"),
+    ("05.DecoderBlock", BlockInEvaluation, "leaves_training_mode"),
+    ("05.DecoderBlock", BlockInFloat64, "another_dtype"),
+    ("05.DecoderBlock", block(found=nn.functional.dropout), "random"),
+    ("05.DecoderBlock", block(found=lambda x: x.detach()), "no_gradient_arrives"),
+    ("05.Seq2Seq", ModelKeepingItsFirstMemory, "keeps_state"),
+    ("05.Seq2Seq", ModelWithMemoryInSelf, "memory_kept"),
+    ("05.Seq2Seq", ModelKeepingAMask, "keeps_state"),
+    ("05.Seq2Seq", ModelComparingWithIs, None),
+    ("05.Seq2Seq", ModelDetachingTheMemory, "no_gradient_arrives"),
+    ("05.Seq2Seq", ModelWithAnEmbeddingThatDoesNotLearn, "no_gradient_arrives"),
+    ("05.Seq2Seq", ModelInEvaluation, "leaves_training_mode"),
+    ("05.Seq2Seq", ModelWritingIntoItsTable, None),
+    ("05.greedy_decode", greedy_row_by_row, "encoded_again_and_again"),
+    ("05.greedy_decode", greedy_with_fewer_and_fewer_rows),
+    ("05.greedy_decode", lambda *args: greedy(*args, again=True), "encoded_again_and_again"),
+    ("05.greedy_decode", lambda *args: greedy(*args, is_end=lambda t, end: t is end), None),
+    ("05.greedy_decode", lambda m, s, bos, eos, n: greedy(m, s, bos, eos or 2, n), None),
+    ("05.greedy_decode", lambda *args: greedy(*args).to(torch.uint8), None),
+    ("05.greedy_decode", greedy_in_evaluation, "mode_changed"),
+    ("05.greedy_decode", greedy_by_shape, "keeps_state"),
+    ("05.beam_search", beams_of_each, "n_from_each_beam"),
+    ("05.beam_search", beams_with(lambda bos, eos, n: (bos, eos or 2, n)), None),
+    ("05.beam_search", beams_with(lambda bos, eos, n: (bos or 1, eos, n)), None),
+    ("05.beam_search", beams_in_evaluation, "mode_changed"),
 ]

@@ -139,6 +139,7 @@ def numbered(exercise, cases):
 def in_use(answer, model, source, *numbers, reads_once=True):
     """What is written, how often each source is read, and the model's mode afterwards."""
     model.train()
+    model.encoded = 0
     found = Seen({"result": answer(model, source, *numbers)})
     if reads_once:
         times = model.encoded / len(source)
