@@ -212,7 +212,7 @@ def predict(model, tokens):
     return torch.cat([model(part).argmax(-1) for part in tokens.split(500)])  # (B,)
 
 
-results = []
+results = {}
 
 
 # %%
@@ -221,7 +221,7 @@ def report(name, right, chance):
     p, n, z = right.float().mean().item(), len(right), 1.96
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
     low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-    results.append((name, p, low, high, chance))
+    results[name] = p, low, high, chance
     print(f"{name:<32}{p:.1%}  [{low:.1%}, {high:.1%}]   chance {chance:.1%}")
     return p
 
@@ -439,7 +439,7 @@ def make_sounds(n, seed):
 # %%
 waves, kinds = make_sounds(2800, seed=1)
 test_waves, test_kinds = make_sounds(700, seed=2)
-filters = torch.tensor(filters, dtype=torch.float32)
+filters = torch.as_tensor(filters, dtype=torch.float32)
 fig, axes = plots.figure(7, height=2.0, sharey=True)
 for ax, kind, wave in zip(axes, SOUNDS, test_waves, strict=False):
     ax.imshow(log_mel(wave[None], window, HOP, filters)[0].T, origin="lower", aspect="auto")
@@ -706,11 +706,11 @@ It is a tie, or the counting wins. Sobering, and worth knowing: for this questio
 
 # %%
 fig, ax = plots.figure(height=3.2)
-for place, (_, p, low, high, chance) in enumerate(results):
+for place, (p, low, high, chance) in enumerate(results.values()):
     ax.plot([low, high], [place, place], color=plots.BLUE, linewidth=3)
     ax.plot(p, place, "o", color=plots.BLUE)
     ax.plot(chance, place, "|", color=plots.RED, markersize=12, markeredgewidth=2)
-ax.set(yticks=range(len(results)), yticklabels=[r[0] for r in results], xlim=(0, 1))
+ax.set(yticks=range(len(results)), yticklabels=list(results), xlim=(0, 1))
 ax.set(xlabel="accuracy on the test, with 95% interval; red: guessing")
 ax.invert_yaxis()
 plots.show(

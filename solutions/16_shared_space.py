@@ -241,10 +241,11 @@ def take_leaky(families, lots, n):
 
 # %%
 by_lot = np.random.default_rng(0)
-clean, leaky = take_clean(families, by_lot, 500), take_leaky(families, by_lot, 500)
-training = sorted(i for members in families.values() for i in members)
+kept = {f: list(members) for f, members in families.items()}  # what is taken out is gone from here
+clean, leaky = take_clean(kept, by_lot, 500), take_leaky(kept, by_lot, 500)
+training = sorted(i for members in kept.values() for i in members)
 print(len(training), "in training,", len(clean), "clean,", len(leaky), "leaky")
-assert not {family(names[i], SUFFIXES) for i in clean} & set(families)
+assert not {family(names[i], SUFFIXES) for i in clean} & set(kept)
 
 # %% [markdown]
 r"""

@@ -807,15 +807,17 @@ print("loss", " ".join(f"{loss:.1f}" for loss in long_way))
 each = (time.process_time() - start) / (6 * 6)
 print(f"{1000 * each:.0f} ms a picture; in section 5: {1000 * seconds / (250 * 64):.1f} ms")
 assert all(p.grad is None for p in lm.parameters()) and fresh.linear_1.weight.grad is not None
-assert np.mean(long_way[3:]) < np.mean(long_way[:3]) and each > 20 * seconds / (250 * 64)
+assert each > 20 * seconds / (250 * 64)
 
 # %% tags=["nbval-ignore-output"]
 with torch.no_grad():
     features = eye[0](draw_all(held_out[:8], lots))
+    torch.manual_seed(0)
+    before = lm_loss(Projector(128, table.shape[1])(features), held_out[:8]).item()
     own = lm_loss(fresh(features), held_out[:8]).item()
     others = lm_loss(fresh(features.roll(1, 0)), held_out[:8]).item()
-print(f"the picture   loss {own:.2f}\nshuffled      loss {others:.2f}")
-assert others - own < (cost["shuffled"] - cost["the picture"]) / 3
+print(f"untrained     loss {before:.2f}\nthe picture   loss {own:.2f}\nshuffled      loss {others:.2f}")
+assert own < before and others - own < (cost["shuffled"] - cost["the picture"]) / 3
 
 # %% [markdown]
 r"""

@@ -704,7 +704,7 @@ WRONG = [
     ("05.Seq2Seq", ModelDetachingTheMemory, "no_gradient_arrives"),
     ("05.Seq2Seq", ModelWithAnEmbeddingThatDoesNotLearn, "no_gradient_arrives"),
     ("05.Seq2Seq", ModelInEvaluation, "leaves_training_mode"),
-    ("05.Seq2Seq", ModelWritingIntoItsTable, None),
+    ("05.Seq2Seq", ModelWritingIntoItsTable),
     ("05.greedy_decode", greedy_row_by_row, "encoded_again_and_again"),
     ("05.greedy_decode", greedy_with_fewer_and_fewer_rows),
     ("05.greedy_decode", lambda *args: greedy(*args, again=True), "encoded_again_and_again"),

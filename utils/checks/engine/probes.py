@@ -9,6 +9,7 @@ from torch import nn
 
 from utils.checks.engine.compare import ChangesInput, Seen
 
+TRAINING_MODE = "modules no longer in training mode"
 CHANGED_IN_PLACE = "none: a tensor that the way back needs was changed in place"
 
 
@@ -103,7 +104,7 @@ def in_training(
     found = Seen({"result": kept.detach(), "dtype": str(out.dtype)})
     sources = sources if slopes_of_inputs else {}
     found |= _gradients(kept, sources | dict(module.named_parameters()))
-    found["modules no longer in training mode"] = [
+    found[TRAINING_MODE] = [
         name or "the module itself" for name, part in module.named_modules() if not part.training
     ]
     with torch.no_grad():
@@ -124,6 +125,61 @@ def _varied(x: Any) -> Any:
     if not isinstance(x, torch.Tensor) or x.ndim == 0:
         return x
     return -0.5 * x.flip(0) if x.is_floating_point() else x.flip(0)
+
+
+def learned(answer: Callable, *inputs: Any) -> Seen | Any:
+    """The answer's result, with the gradient to every input that asks for one.
+
+    An answer that goes through NumPy has no gradient, and that is what is said of it: PyTorch's own
+    complaint would advise the learner to `detach`.
+    """
+    asking = [i for i, x in enumerate(inputs) if isinstance(x, torch.Tensor) and x.requires_grad]
+    if not asking:
+        return answer(*inputs)
+
+    def of_these(*tensors):
+        given = dict(enumerate(inputs)) | dict(zip(asking, tensors, strict=True))
+        return answer(*given.values())
+
+    names = [f"input {i + 1}" for i in asking]
+    try:
+        return with_slopes(of_these, *(inputs[i] for i in asking), names=names)
+    except RuntimeError as error:
+        if "Can't call numpy()" not in str(error):
+            raise
+    found = of_these(*(inputs[i].detach().clone() for i in asking))
+    if not isinstance(found, torch.Tensor):
+        return found
+    return Seen({"result": found} | {f"gradient to {name}": None for name in names})
+
+
+def learned_or_nan(answer: Callable, *inputs: Any) -> Seen | Any:
+    """As `learned`; one nan in a gradient makes all of them nan, for training ends there."""
+    found = learned(answer, *inputs)
+    slopes = [key for key in found if "gradient" in key] if isinstance(found, Seen) else []
+    if any(isinstance(found[key], torch.Tensor) and found[key].isnan().any() for key in slopes):
+        return Seen(found | {key: found["result"].new_full((), torch.nan) for key in slopes})
+    return found
+
+
+def of_its_own_accord(block: nn.Module, *inputs: torch.Tensor) -> str:
+    """What a module does besides its work, in training: a sentence, or nothing."""
+    before = [p.detach().clone() for p in block.parameters()]
+    block.train()
+    results = []
+    with torch.no_grad():
+        for reseeded in True, False, True:
+            if reseeded:
+                torch.manual_seed(0)
+            results.append(block(*(x.clone() for x in inputs)))
+    if not all(map(same, before, (p.detach() for p in block.parameters()))):
+        return "a module whose weights have changed"
+    if not all(module.training for module in block.modules()):
+        return "a module that has left training mode"
+    if not all(isinstance(result, torch.Tensor) for result in results):
+        return ""
+    random = same(results[0], results[2]) and not same(results[0], results[1])
+    return "another result each time, with the same inputs" if random else ""
 
 
 @torch.no_grad()

@@ -7,9 +7,15 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from utils.checks import panel
-from utils.checks.engine.compare import Seen, as_array, difference, show_call, written_out
+from utils.checks.engine.compare import (
+    Seen,
+    as_array,
+    differing_parts,
+    show_call,
+    written_out,
+)
 from utils.checks.engine.outcome import Outcome
-from utils.checks.engine.probes import CHANGED_IN_PLACE
+from utils.checks.engine.probes import CHANGED_IN_PLACE, TRAINING_MODE
 
 if TYPE_CHECKING:
     from utils.checks.engine.exercise import Exercise
@@ -78,15 +84,15 @@ def beside_the_result(
     expected = exercise.expected[index]
     if not (isinstance(got, Seen) and isinstance(expected, Seen)):
         return None
-    parts = [
-        key
-        for key in expected
-        if key not in got or difference(got[key], expected[key], exercise.tolerance)
-    ]
+    parts = differing_parts(got, expected, exercise.tolerance)
     evidence = f"{describe(exercise, index)}\n{with_names(exercise, differences[index])}"
-    if all(part.startswith("called again") for part in parts):
+    if "result" not in parts and any(part.startswith("called again") for part in parts):
         said = f"The first call is right, and a later one is not. {STATE}"
         return Outcome("wrong", "keeps_state", said, evidence)
+    if parts == [TRAINING_MODE]:
+        said = "The numbers are right, but afterwards the module is no longer in training mode: is "
+        said += "there a `self.eval()` inside `forward`? Whoever calls a model decides its mode."
+        return Outcome("wrong", "leaves_training_mode", said, evidence)
     if not all(part.startswith("gradient to ") for part in parts):
         return None
     if any(got.get(part) == CHANGED_IN_PLACE for part in parts if isinstance(got.get(part), str)):

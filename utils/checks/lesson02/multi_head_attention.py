@@ -28,6 +28,7 @@ from utils.checks.lesson02.multi_head_attention_mutants import (
     heads,
     not_transposed,
     without_biases,
+    writing,
 )
 from utils.checks.lesson02.split_heads import split_by_reshape, split_interleaved
 
@@ -48,10 +49,8 @@ def _forward(answer, d_model, n_heads, x, mask, identity=False):
     found = in_training(module, x) if mask is None else in_training(module, x, mask)
     if not isinstance(found, Seen):
         return found
-    after = dict(module.named_parameters())
-    found["weights that a call has changed"] = [
-        name for name, p in new.named_parameters() if not same(p.detach(), after[name].detach())
-    ]
+    if not all(map(same, *([p.data for p in m.parameters()] for m in (new, module)))):
+        return WRITES
     found |= {f"called again, {said}": out for said, out in _later(module, new, x)}
     return DRAWS if _draws(module, d_model) else found
 
@@ -91,6 +90,7 @@ def _later(module, new, x):
             yield said, f"it stops with {outs[1]}" if stops else "another result"
 
 
+WRITES = "a call changes the weights"
 DRAWS = "two calls with the same x give different results"
 
 
@@ -309,6 +309,12 @@ MultiHeadAttention = Exercise(
             "Two calls with the same `x` give different results, so something is drawn at random "
             "in `forward`, such as a dropout. Nothing of the kind is asked for here.",
             heads(finish=lambda self, out, x: F.dropout(self.w_o(out), 0.5, self.training)),
+        ),
+        Mistake(
+            "weights_changed",
+            "A call changes the module's own weights: each later one finds others. `forward` only "
+            "uses them; changing them is the optimizer's work.",
+            heads(finish=writing),
         ),
         Mistake(
             "leaves_training_mode",

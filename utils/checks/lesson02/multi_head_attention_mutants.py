@@ -93,3 +93,11 @@ def evaluating(self, out, x):
     """The output, from a module put into evaluation mode."""
     self.eval()
     return self.w_o(out)
+
+
+def writing(self, out, x):
+    """The output, from a module that changes a weight at each call."""
+    out = self.w_o(out)
+    with torch.no_grad():
+        self.w_o.weight.mul_(0.9)
+    return out

@@ -14,7 +14,10 @@ def _sinusoidal(T, d_model):
 def with_dtype(answer, *args):
     """The result and its dtype: a table in float64 makes float64 of what it is added to."""
     result = answer(*args)
-    return Seen({"result": result, "dtype": str(result.dtype)}) if is_tensor(result) else result
+    if not is_tensor(result):
+        return result
+    kind = result.dtype if result.is_floating_point() else torch.float32  # others are seen anyway
+    return Seen({"result": result, "dtype": str(kind)})
 
 
 def in_turn(sines, cosines):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils.checks.engine.compare import Raised, Seen, Tolerance
+from utils.checks.engine.compare import Raised, Seen, Tolerance, difference
 from utils.checks.engine.exercise import Mistake
 from utils.checks.engine.inputs import seeded
 from utils.checks.engine.probes import in_training, same
@@ -69,9 +69,11 @@ def watched(
         return Seen({"result": result, "what the call does besides": besides})
     found = Seen({"result": result, "what the call does besides": besides} | found)
     found["in evaluation mode"] = _later(module.eval(), inputs, keep)
+    module.train()
     for said, others in (again or {}).items():
-        found[said] = _later(copy.copy(unused), others, keep)
-        found[f"called again, {said}"] = _later(module, others, keep)
+        found[said] = _later(copy.copy(unused).train(), others, keep)
+        kept = difference(_later(module, others, keep), found[said], MODULES)
+        found[f"called again, {said}"] = "something else" if kept else "what a new object returns"
     return found
 
 
@@ -91,7 +93,8 @@ def _later(module: nn.Module, inputs: Sequence, keep: Callable = lambda out, *in
     try:
         out = module(*given)
     except Exception as error:
-        return Raised(error)
+        # of one type, so that a mistake has one name, whatever it stops with
+        return Raised(RuntimeError(f"{type(error).__name__}: {error}"))
     return keep(out.detach(), *inputs) if isinstance(out, torch.Tensor) else out
 
 

@@ -1,5 +1,6 @@
 """Exercise 4.6, `search`: its oracle, inputs, mistakes and hints."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -27,17 +28,20 @@ def _by_value(query, vectors, k):
 
 
 def _row_numbers(answer, query, vectors, k):
-    """A list of ints for a list of whole numbers; anything else as it is."""
+    """The row numbers, with one number for rows that are the same: either may come first."""
     found = answer(query, vectors, k)
-    if not isinstance(found, list | tuple):
+    if not isinstance(found, list | tuple | torch.Tensor | np.ndarray) or not len(found):
         return found
-    found = [x.item() if hasattr(x, "item") and x.ndim == 0 else x for x in found]
-    if not all(type(x) is int and 0 <= x < len(vectors) for x in found):
+    numbers = [x.item() if hasattr(x, "item") and x.ndim == 0 else x for x in found]
+    if not all(type(x) is int and 0 <= x < len(vectors) for x in numbers):
         return found
-    if len(set(found)) < len(found):
-        return f"a row stands there more than once: {found}"
-    rows = vectors.tolist()  # of rows that are the same, either may come first
-    return [rows.index(rows[i]) for i in found]
+    if len(set(numbers)) < len(numbers):
+        return f"a row stands there more than once: {numbers}"
+    rows = vectors.tolist()
+    numbers = [rows.index(rows[i]) for i in numbers]
+    if isinstance(found, list | tuple):
+        return numbers
+    return torch.tensor(numbers) if isinstance(found, torch.Tensor) else np.array(numbers)
 
 
 def _of_lengths(seed, n, d):

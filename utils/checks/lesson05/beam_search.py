@@ -101,7 +101,7 @@ beam_search = Exercise(
         [
             _beam_case([[3, 5, 6, 0]], 4, 6, end=0.5, vocab_size=7, spread=1.5),
             _beam_case([[4, 4, 0, 0]], 3, 6, vocab_size=7),
-            _beam_case([[4, 5, 5, 3]], 4, 6, vocab_size=8),
+            _beam_case([[4, 5, 5, 3]], 4, 5, vocab_size=8),
             _beam_case([[4, 7]], 2, 3, end=-9.0),
             _beam_case([[3, 8, 5]], 2, 1),
             _beam_case([[7, 4, 4]], 1, 4, end=1.0),

@@ -4,7 +4,8 @@ import torch
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson15.common import LOGARITHMS, learned_or_nan
+from utils.checks.engine.probes import learned_or_nan
+from utils.checks.lesson15.common import LOGARITHMS
 
 
 def _spectrum(wave, window, hop, **options):

@@ -8,7 +8,7 @@ from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson15.common import learned
+from utils.checks.engine.probes import learned
 from utils.checks.lesson16.common import FLOAT32, unit_length
 from utils.checks.lesson16.similarity import similarity
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.lesson15.common import learned_or_nan
+from utils.checks.engine.probes import learned_or_nan
 from utils.checks.lesson16.common import FLOAT32, unit_length
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from utils.checks.engine.compare import Seen, Tolerance
 from utils.checks.engine.inputs import call_text, normal, real_tokens, seeded
-from utils.checks.engine.probes import fill, in_training, same
+from utils.checks.engine.probes import fill, in_training, of_its_own_accord
 
 MEANS = Tolerance(absolute=1e-5, relative=1e-4)
 
@@ -109,26 +109,6 @@ def watched(make: Callable, text: torch.Tensor, image: torch.Tensor, mask=None, 
             parameter.add_(0.1)
         found["called again, with other weights"] = block(text, image, *masks)
     return found
-
-
-def of_its_own_accord(block: nn.Module, *inputs: torch.Tensor) -> str:
-    """What a module does besides its work, in training: a sentence, or nothing."""
-    before = [p.detach().clone() for p in block.parameters()]
-    block.train()
-    results = []
-    with torch.no_grad():
-        for reseeded in True, False, True:
-            if reseeded:
-                torch.manual_seed(0)
-            results.append(block(*(x.clone() for x in inputs)))
-    if not all(map(same, before, (p.detach() for p in block.parameters()))):
-        return "a module whose weights have changed"
-    if not all(module.training for module in block.modules()):
-        return "a module that has left training mode"
-    if not all(isinstance(result, torch.Tensor) for result in results):
-        return ""
-    random = same(results[0], results[2]) and not same(results[0], results[1])
-    return "another result each time, with the same inputs" if random else ""
 
 
 def look_inputs(B, T, N, d_model, real):

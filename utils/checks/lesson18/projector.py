@@ -10,8 +10,7 @@ from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 from utils.checks.engine.compare import Tolerance, show_call
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import call_text, made, normal
-from utils.checks.engine.probes import in_training
-from utils.checks.lesson17.common import of_its_own_accord
+from utils.checks.engine.probes import in_training, of_its_own_accord
 
 
 @functools.cache
