@@ -472,7 +472,7 @@ assert np.allclose(mine, theirs, atol=1e-6)
 
 # %% [markdown]
 r"""
-Was that comparison worth the trouble? The check knows eighteen ways to get `attention` wrong, and keeps each as a working function. Let us ask a few of them about *bank*.
+Was that comparison worth the trouble? The check knows nineteen ways to get `attention` wrong, and keeps each as a working function. Let us ask a few of them about *bank*.
 
 **Predict:** how many of these bugs would you notice by looking at the output, if you did not have the right one beside it?
 """
@@ -488,7 +488,7 @@ for mistake in checks.attention.mistakes:
 
 # %% [markdown]
 r"""
-One of eighteen stops with an error. The rest hand over numbers, most of them quite reasonable ones, and four are even *right* here. On this input `q`, `k` and `v` are the same, and d_k equals d_v, and no score is large enough to overflow, so that nobody can tell these bugs from the real thing. Two pairs agree with each other, since our table of scores is symmetric and there are as many queries as keys. A model trained on top of such a bug often still learns, only worse, and nobody is told. This is why every function in this course is held against a library, on inputs that can tell.
+One of nineteen stops with an error. The rest hand over numbers, most of them quite reasonable ones, and five are even *right* here. On this input `q`, `k` and `v` are the same, and d_k equals d_v, and no score is large enough to overflow, so that nobody can tell these bugs from the real thing. Two pairs agree with each other, since our table of scores is symmetric and there are as many queries as keys. A model trained on top of such a bug often still learns, only worse, and nobody is told. This is why every function in this course is held against a library, on inputs that can tell.
 """
 
 # %% [markdown]

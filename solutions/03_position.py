@@ -152,7 +152,7 @@ The first hand turns by one radian with each word, about six words for a round; 
 ### Exercise 3.2 · `sinusoidal` ★★ · 8 minutes
 
 - `T`: how many positions; `d_model`: an even number
-- returns `(T, d_model)`, as in the formula: sines in the even columns, cosines in the odd ones
+- returns `(T, d_model)`, float32, as in the formula: sines in the even columns, cosines in the odd ones
 
 By hand, for `d_model = 4`: $\omega_0 = 1$ and $\omega_1 = 10000^{-1/2} = 0.01$, so row 0 is `[0, 1, 0, 1]` and row 1 is `[0.841, 0.540, 0.010, 1.000]`.
 """
@@ -426,7 +426,7 @@ The slope $m_h$ is fixed, not learned, and differs from head to head: $m_h = 2^{
 ### Exercise 3.5 · `alibi_bias` ★★ · 6 minutes
 
 - `n_heads`: a power of two; `T`: the number of words
-- returns `(n_heads, T, T)`: entry `[h, i, j]` is $-m_h\,(i - j)$ for `j <= i`; what stands above the diagonal does not matter, a causal mask hides it
+- returns `(n_heads, T, T)`, float32: entry `[h, i, j]` is $-m_h\,(i - j)$ for `j <= i`; what stands above the diagonal does not matter, a causal mask hides it
 
 By hand, for 8 heads: head 0 has the slope ½. Its row for the query at position 2 is `[-1, -0.5, 0]`.
 """

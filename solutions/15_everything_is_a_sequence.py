@@ -339,7 +339,7 @@ In five lines:
 2. times a window that fades at both ends, so that the cuts make no sound of their own;
 3. `torch.fft.rfft`, and the square of its absolute value: the **power** of each frequency;
 4. times the matrix of mel filters: power of each band;
-5. no smaller than 1e-10 (silence has no logarithm; adding 1e-10 instead is as good), then `log10`.
+5. *first* no smaller than 1e-10 (silence has no logarithm; adding 1e-10 instead is as good), *then* `log10`: the other way round, silence gives nan in the gradient.
 
 ### Exercise 15.3 · `log_mel` ★★ · 12 minutes
 

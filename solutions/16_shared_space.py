@@ -70,7 +70,7 @@ Two **towers** will turn pictures and names into vectors of the same width. What
 The cosine of every row of `a` with every row of `b`.
 
 - `a`: `(N, d)`, `b`: `(M, d)`
-- returns `(N, M)`; a row of zeros has the cosine 0 with everything
+- returns `(N, M)`; a row of zeros has the cosine 0 with everything, and no nan in its gradient either
 - PyTorch operations only, nothing in place: gradients must pass, here and in the loss
 
 By hand: `a = [[3., 4.]]`, `b = [[1., 0.], [6., 8.]]` give `[[0.6, 1.0]]`.
@@ -99,7 +99,7 @@ One thing is missing. Cosines lie between -1 and 1. The best possible row, 1 for
 ### Exercise 16.2 · `info_nce` ★★ · 12 minutes
 
 - `image`, `text`: `(N, d)`, *not* normalised; row i of one belongs to row i of the other
-- `log_scale`: a scalar tensor; the cosines are multiplied by `log_scale.exp()`
+- `log_scale`: a scalar tensor; the cosines are multiplied by `log_scale.exp()`, however large it is
 - returns a scalar: the mean of the two cross-entropies, along rows and along columns (0 for a single pair)
 
 By hand: for two pairs at right angles, cosines `[[1, 0], [0, 1]]`, and `log_scale = 0`, each question has the loss log(1 + e⁻¹) = 0.313, and so has the mean.
@@ -368,18 +368,19 @@ Give the model a name, and let it put all 500 test icons in order. Is the right 
 - `similarity`: `(N, N)`; row i is a question, column i its right answer
 - `k`: how many are looked at (it may be larger than N)
 - returns the share of rows whose right column is among the k largest, a number from 0 to 1
+- a **tie is a miss**: the right column is found if fewer than `k` *others* are at least as large. Otherwise a broken model that gives every pair the same number would be the best of all
 
-By hand: `[[0.9, 0.1], [0.8, 0.3]]` has recall@1 = 0.5 (row 1 prefers column 0) and recall@2 = 1.
+By hand: `[[0.9, 0.1], [0.8, 0.3]]` has recall@1 = 0.5 (row 1 prefers column 0) and recall@2 = 1. And `[[0.5, 0.5], [0.5, 0.5]]` has recall@1 = 0 and recall@2 = 1.
 """
 
 
 # %% tags=["answer"]
 def recall_at_k(similarity, k):
-    """Share of rows whose own column is among the k largest: (N, N) -> number."""
+    """Share of rows whose own column is among the k largest, ties lost: (N, N) -> number."""
     ### BEGIN SOLUTION
     own = similarity.diagonal()[:, None]  # (N, 1)
-    better = (similarity > own).sum(dim=1)  # (N,), how many columns are before the right one
-    return (better < k).float().mean().item()
+    ahead = (similarity >= own).sum(dim=1)  # (N,), columns at least as large, its own included
+    return (ahead <= k).float().mean().item()
     ### END SOLUTION
 
 
@@ -401,7 +402,7 @@ with torch.no_grad():
 def interval(table, chosen, k):
     """95% interval of recall@k: draw the *families* anew 1,000 times (bootstrap)."""
     own = table.diagonal()[:, None]
-    hits = ((table > own).sum(1) < k).numpy()
+    hits = ((table >= own).sum(1) <= k).numpy()
     _, member = np.unique([family(names[i], SUFFIXES) for i in chosen], return_inverse=True)
     right, size = np.bincount(member, weights=hits), np.bincount(member)  # of each family
     again = by_lot.integers(len(size), size=(1000, len(size)))
@@ -433,7 +434,7 @@ assert recalls["clean", 10] >= 0.4 and recalls["leaky", 10] - recalls["clean", 1
 
 # %% [markdown]
 r"""
-More than half of the names find their icon among the best ten of 500, icons of whose families the model has never seen one. That is some thirty times chance, after half a minute of training. And the same model gets nearly 90% in the other test. **Had we split by lot, most of the test would have been of the second kind**, and we would have believed its number.
+About half of the names find their icon among the best ten of 500, icons of whose families the model has never seen one. That is more than twenty times chance, after half a minute of training. And the same model gets nearly 90% in the other test. **Had we split by lot, most of the test would have been of the second kind**, and we would have believed its number.
 
 (How much of the distance is the leak? Not all of it. In the clean test whole families stand side by side, and siblings are hard to tell apart; that makes it harder too. And we made it easier in one way: words that training never saw are not asked for. Take the `all(…)` out of `take_clean` and the clean number falls; what is lost then is words that nobody taught it. And our rule is only a rule: `robot` and `robot-angry` count as two families, and a few drawings in the clean test have near copies in training under quite another name.)
 

@@ -318,7 +318,7 @@ The constructor is given. Write `forward`, in the pre-norm manner:
 - x = `text` + what `cross_attention` finds: queries `norm1(text)`, keys and values `image` (as it is)
 - result = x + `feed_forward(norm2(x))`
 - `image_mask`: `(B, N)` bool, True for real patches, or None; remember that `key_padding_mask` is True where something is **hidden**
-- returns `(B, T, d_model)`
+- returns `(B, T, d_model)`; gradients reach `text` and `image`, and there is no dropout
 
 By hand: three words and four patches give weights of `(B, 3, 4)`, and three words come out.
 """

@@ -296,9 +296,9 @@ It is lesson 16's contrastive loss with fixed texts: of all caption words, the r
 ### Exercise 18.3 · `word_loss` ★★ · 8 minutes
 
 - `soft_tokens`: `(B, N, d_model)`; `words`: `(V, d_model)`, the embeddings of the V caption words
-- `targets`: `(B, N)`, which of the V words each soft token should be; `scale`: a number
+- `targets`: `(B, N)`, which of the V words each soft token should be; `scale`: a number, as large as 100 perhaps
 - the logits are `scale` times the cosine of soft token and word: `(B, N, V)`
-- returns the mean cross-entropy over all `B * N` soft tokens
+- returns the mean cross-entropy over all `B * N` soft tokens; its gradient reaches both `soft_tokens` and `words`
 
 By hand: a soft token that points exactly to its word, with a second word at right angles and `scale = 1`, has the logits 1 and 0, and the loss log(1 + e⁻¹) = 0.313.
 """
@@ -383,6 +383,7 @@ Everything is ready but the last step. Let the language model write after splice
 - `model`: a language model; `input_ids`: `(B, T)` with N placeholders a row; `soft_tokens`: `(B, N, d_model)`
 - splice with `splice_embeddings` and the model's own table, `model.get_input_embeddings().weight`; then `model.generate`, greedy, with `inputs_embeds` and an attention mask of ones `(B, T)`, and `max_new_tokens`
 - returns `(B, n)`: the *new* tokens only. Look at what `generate` returns: given embeddings, it has no tokens of the prompt to repeat
+- the model stays as it was, its weights and its mode
 
 If the soft tokens are embeddings of words, the answer must be the one that `generate(input_ids)` gives for these words.
 """
@@ -707,7 +708,7 @@ Real LLaVA has no table of 36 words to land on. It lets the language model read 
 - `input_ids`: `(B, T)`; `attention_mask`: `(B, T)`, 1 for real tokens, 0 for padding, which is on the right
 - `answer_starts`: `(B,)`, where the answer begins in each row
 - returns labels `(B, T)`: a copy of `input_ids` with -100 before the answer and on the padding
-- beware: in SmolLM2 the padding and the end of the answer are the *same* token, number 2. The end of the answer counts, the padding does not; the mask knows
+- beware: in SmolLM2 the padding and the end of the answer are the *same* token, number 2. The end of the answer counts (it may even stand inside one), the padding does not; the mask knows
 
 By hand: ids `[7, 8, 4, 2, 2]`, mask `[1, 1, 1, 1, 0]`, answer from 2: labels `[-100, -100, 4, 2, -100]`.
 """
@@ -733,7 +734,7 @@ r"""
 ### Exercise 18.6 · `freeze` ★ · 4 minutes
 
 - `model`: any module, with others inside
-- afterwards no parameter of it, however deep, requires a gradient, and it is in evaluation mode
+- afterwards no parameter of it, however deep, requires a gradient, and it is in evaluation mode; a part of it may be frozen already
 - returns the model itself
 
 By hand: for `nn.Sequential(nn.Linear(2, 2), nn.Dropout())`, both parameters stop learning and the dropout stops dropping.

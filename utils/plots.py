@@ -241,15 +241,13 @@ def gallery(
         raise ValueError(f"a gallery needs a title a picture and a label a row: {counts} labels")
     fig, axes = figure(columns, 0.3 + 1.6 * rows * min(1, 5 / columns), rows, squeeze=False)
     for ax in axes.flat:
-        ax.axis("off")
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set(visible=False, color=GREY)
     for i, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
         picture = np.asarray(picture)
-        ax.imshow(
-            picture.transpose(1, 2, 0) if picture.ndim == 3 else picture,
-            cmap="Greys",
-            vmin=0,
-            vmax=1,
-        )
+        colour = picture.ndim == 3
+        ax.imshow(picture.transpose(1, 2, 0) if colour else picture, cmap="Greys", vmin=0, vmax=1)
+        ax.spines[:].set_visible(colour)  # paper that is white needs an edge
         if len(titles):
             ax.set_title(titles[i], fontsize=7, loc="center")
     for ax, label in zip(axes[:, 0], labels, strict=False):

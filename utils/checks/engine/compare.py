@@ -71,11 +71,12 @@ def show(value: Any, limit: int = 12) -> str:
         return f"{array.item():.6g}" if array.dtype.kind == "f" else str(array.item())
     if array.size > limit:
         return f"{type(value).__name__} of shape {array.shape}, dtype {array.dtype}"
-    return np.array2string(array, precision=4, suppress_small=True, separator=", ")
+    text = np.array2string(array, precision=4, suppress_small=True, separator=", ")
+    return re.sub(r"\n\s*\n+", "\n", text)  # no empty lines between the tables of an array
 
 
 def _brief(value: Any) -> str:
-    return _brief(value["result"]) if isinstance(value, Seen) else show(value)
+    return _brief(value.get("result")) if isinstance(value, Seen) else show(value)
 
 
 def written_out(value: Any) -> bool:

@@ -43,7 +43,9 @@ def verdict(exercise: "Exercise", results: list[Any]) -> Outcome:
     if raised is not None and not perhaps:
         return _raised(exercise, results, raised)
     shown = smallest_first[0]
-    if outcome := wording.beside_the_result(exercise, shown, results[shown], differences):
+    if _results_alone_are_right(exercise, results, wrong) and (
+        outcome := wording.beside_the_result(exercise, shown, results[shown], differences)
+    ):
         return outcome
     difference_said = wording.with_names(exercise, differences[shown])
     evidence = f"{wording.describe(exercise, shown)}\n{difference_said}"
@@ -144,21 +146,36 @@ def _explaining_a_part(exercise: "Exercise", results: list[Any], wrong: list[int
     return (best[0], most) if most >= 2 and 2 * most >= len(wrong) and len(best) == 1 else None
 
 
+def _results_alone_are_right(exercise: "Exercise", results: list[Any], wrong: list[int]) -> bool:
+    """True if a probe has seen something besides, and the results themselves are right."""
+    return all(
+        isinstance(results[i], Seen)
+        and isinstance(exercise.expected[i], Seen)
+        and not difference(
+            results[i]["result"], exercise.expected[i].get("result"), exercise.tolerance
+        )
+        for i in wrong
+        if not isinstance(results[i], Seen) or "result" in results[i]
+    )
+
+
+def _plain(result: Any) -> Any:
+    """A result without what a probe has seen besides."""
+    return result.get("result") if isinstance(result, Seen) else result
+
+
 def _stale(exercise: "Exercise", results: list[Any], wrong: list[int]) -> tuple[int, int] | None:
     """(earlier, later): the later input got the earlier one's result, as all wrong ones did."""
-    found = []
+    found, expected = [], [_plain(result) for result in exercise.expected]
     for i in wrong:
-        if isinstance(results[i], Raised) or not _tells(exercise.expected[i]):
+        got = _plain(results[i])
+        if isinstance(got, Raised) or not _tells(expected[i]):
             return None
-        earlier = [
-            j
-            for j in range(i)
-            if not _differences(exercise, [results[i]], [exercise.expected[j]])[0]
-        ]
-        if not earlier:
+        same = [not difference(got, earlier, exercise.tolerance) for earlier in expected[:i]]
+        if not any(same) or not difference(got, expected[i], exercise.tolerance):
             return None
-        found.append((earlier[0], i))
-    alone = len(found) == 1 and np.size(as_array(exercise.expected[found[0][1]])) == 1
+        found.append((same.index(True), i))
+    alone = len(found) == 1 and np.size(as_array(expected[found[0][1]])) == 1
     return None if alone else found[0]  # one single number may be the same by chance
 
 

@@ -18,6 +18,9 @@ def with_slopes(
 ) -> Any:
     """The answer's result and its gradients, so that a broken way back shows.
 
+    An answer that goes through NumPy has no gradient, and that is what is said of it: PyTorch's own
+    complaint would advise the learner to `detach`.
+
     Args:
         answer: a function of tensors that returns one.
         *tensors: float tensors, all of which get gradients.
@@ -30,15 +33,20 @@ def with_slopes(
     Raises:
         ChangesInput: the answer changed a tensor that it was given.
     """
+    names = names or [f"input {i}" for i in range(1, len(tensors) + 1)]
     leaves = [x.detach().clone().requires_grad_() for x in tensors]
     given = [leaf.clone() for leaf in leaves]  # no leaves: an in-place step is seen, not refused
-    out = answer(*given, **rest)
-    _unharmed(given, leaves)
+    try:
+        out = answer(*given, **rest)
+    except RuntimeError as error:
+        if "Can't call numpy()" not in str(error):
+            raise
+        out = answer(*(x.detach().clone() for x in tensors), **rest)
+    else:
+        _unharmed(given, leaves)
     if not isinstance(out, torch.Tensor):
         return out
-    names = names or [f"input {i}" for i in range(1, len(leaves) + 1)]
-    sources = dict(zip(names, leaves, strict=True))
-    return Seen({"result": out.detach()} | _gradients(out, sources))
+    return Seen({"result": out.detach()} | _gradients(out, dict(zip(names, leaves, strict=True))))
 
 
 def _unharmed(given: list[Any], before: list[Any]) -> None:
@@ -59,15 +67,16 @@ def _gradients(out: torch.Tensor, sources: dict[str, torch.Tensor]) -> dict[str,
     found = dict.fromkeys((f"gradient to {name}" for name in sources), None)
     if not out.requires_grad:
         return found
+    asking = {key: x for key, x in zip(found, sources.values(), strict=True) if x.requires_grad}
     try:
         slopes = torch.autograd.grad(
-            out.double().cos().sum(), [*sources.values()], allow_unused=True
+            out.double().cos().sum(), [*asking.values()], allow_unused=True
         )
     except RuntimeError as error:
         if "inplace" not in str(error):
             raise
         return dict.fromkeys(found, CHANGED_IN_PLACE)
-    return dict(zip(found, slopes, strict=True))
+    return found | dict(zip(asking, slopes, strict=True))
 
 
 def in_training(
@@ -128,11 +137,7 @@ def _varied(x: Any) -> Any:
 
 
 def learned(answer: Callable, *inputs: Any) -> Seen | Any:
-    """The answer's result, with the gradient to every input that asks for one.
-
-    An answer that goes through NumPy has no gradient, and that is what is said of it: PyTorch's own
-    complaint would advise the learner to `detach`.
-    """
+    """As `with_slopes`, with the gradient to every input that asks for one."""
     asking = [i for i, x in enumerate(inputs) if isinstance(x, torch.Tensor) and x.requires_grad]
     if not asking:
         return answer(*inputs)
@@ -142,15 +147,7 @@ def learned(answer: Callable, *inputs: Any) -> Seen | Any:
         return answer(*given.values())
 
     names = [f"input {i + 1}" for i in asking]
-    try:
-        return with_slopes(of_these, *(inputs[i] for i in asking), names=names)
-    except RuntimeError as error:
-        if "Can't call numpy()" not in str(error):
-            raise
-    found = of_these(*(inputs[i].detach().clone() for i in asking))
-    if not isinstance(found, torch.Tensor):
-        return found
-    return Seen({"result": found} | {f"gradient to {name}": None for name in names})
+    return with_slopes(of_these, *(inputs[i] for i in asking), names=names)
 
 
 def learned_or_nan(answer: Callable, *inputs: Any) -> Seen | Any:

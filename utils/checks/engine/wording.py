@@ -6,6 +6,8 @@ import linecache
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from utils.checks import panel
 from utils.checks.engine.compare import (
     Seen,
@@ -108,6 +110,16 @@ def beside_the_result(
         said += f"arrives at {names}. Is there a `detach`, a `.data`, an `.item()`, a `no_grad`, "
         said += "or a way through NumPy?"
         return Outcome("wrong", "no_gradient_arrives", said, evidence)
+    slopes = [as_array(got.get(part)) for part in parts]
+    if any(
+        slope is not None and slope.dtype.kind == "f" and np.isnan(slope).any() for slope in slopes
+    ):
+        said = (
+            f"The numbers are right, but the gradient that arrives at {names} is `nan`: somewhere "
+        )
+        said += "the way back computes 0/0 or 0 times infinity, perhaps behind a `where` or a "
+        said += "`nan_to_num` that covers it up on the way forward."
+        return Outcome("wrong", "gradient_is_nan", said, evidence)
     said = f"The numbers are right, but the gradient that arrives at {names} is not. Is a part of "
     said += "the way back cut off by a `detach`, a `.data` or a `no_grad`?"
     return Outcome("wrong", "another_gradient", said, evidence)
