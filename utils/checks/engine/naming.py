@@ -175,7 +175,8 @@ def _stale(exercise: "Exercise", results: list[Any], wrong: list[int]) -> tuple[
         if not any(same) or not difference(got, expected[i], exercise.tolerance):
             return None
         found.append((same.index(True), i))
-    alone = len(found) == 1 and np.size(as_array(expected[found[0][1]])) == 1
+    number = as_array(expected[found[0][1]])
+    alone = len(found) == 1 and number is not None and number.size == 1
     return None if alone else found[0]  # one single number may be the same by chance
 
 

@@ -13,6 +13,7 @@ from utils.checks.engine.exercise import Mistake
 from utils.checks.engine.inputs import seeded
 from utils.checks.engine.probes import in_training, same
 
+NOTHING_KEPT = "what a new object returns"
 MODULES = Tolerance(absolute=1e-5, relative=1e-4)  # a layer's rounding in 32 bits, with room
 
 
@@ -66,14 +67,18 @@ def watched(
     elif _draws(module, inputs):
         result, besides = "another one at each call", "it draws random numbers"
     if besides != "nothing":
-        return Seen({"result": result, "what the call does besides": besides})
+        only = Seen({"result": result, "what the call does besides": besides})
+        if away:  # later calls are right: nothing may look as if it were kept
+            only |= {key: value for key, value in found.items() if key.startswith("called again")}
+            only |= {f"called again, {said}": NOTHING_KEPT for said in again or {}}
+        return only
     found = Seen({"result": result, "what the call does besides": besides} | found)
     found["in evaluation mode"] = _later(module.eval(), inputs, keep)
     module.train()
     for said, others in (again or {}).items():
         found[said] = _later(copy.copy(unused).train(), others, keep)
         kept = difference(_later(module, others, keep), found[said], MODULES)
-        found[f"called again, {said}"] = "something else" if kept else "what a new object returns"
+        found[f"called again, {said}"] = "something else" if kept else NOTHING_KEPT
     return found
 
 
