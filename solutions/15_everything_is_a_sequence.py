@@ -24,12 +24,12 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import ViTConfig, ViTModel
 from transformers.audio_utils import mel_filter_bank, spectrogram
 
 from utils import data, plots
 from utils.checks import lesson15 as checks
+from utils.progress import bar
 
 torch.set_printoptions(precision=2, sci_mode=False)
 
@@ -196,7 +196,7 @@ def train(model, tokens, labels, steps, batch=32, lr=2e-3):
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05, fused=True)
     factor = lambda i: min((i + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * i / steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    for _ in tqdm(range(steps)):
+    for _ in bar(range(steps), "training"):
         rows = torch.randint(len(tokens), (batch,))
         loss = F.cross_entropy(model(tokens[rows]), labels[rows])
         optimizer.zero_grad()

@@ -22,10 +22,10 @@ import torch
 import torch.nn.functional as F
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import nn
-from tqdm.auto import tqdm
 
 from utils import data, plots
 from utils.checks import lesson16 as checks
+from utils.progress import bar
 
 torch.set_printoptions(precision=2, sci_mode=False)
 
@@ -334,7 +334,7 @@ def train(a_tower, b_tower, a, b, epochs, augment=lambda a, b: (a, b), batch=256
     steps = epochs * (len(a) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.1)
     losses, order = [], []
-    for _ in tqdm(range(steps)):
+    for _ in bar(range(steps), "training"):
         order = order if len(order) >= batch else torch.randperm(len(a))  # a new epoch
         chosen, order = order[:batch], order[batch:]
         x, y = augment(a[chosen], b[chosen])

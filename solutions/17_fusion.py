@@ -18,10 +18,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm.auto import tqdm
 
 from utils import data, plots
 from utils.checks import lesson17 as checks
+from utils.progress import bar
 
 # %% [markdown]
 r"""
@@ -491,7 +491,7 @@ DESIGNS = {
     "early": Early,
 }
 results, models = {}, {}
-for name in tqdm(DESIGNS):
+for name in bar(DESIGNS, "training"):
     change = without_question if name == "picture only" else dict
     steps = 60 if "only" in name else 140
     models[name] = [train(DESIGNS[name], change(training), seed, steps) for seed in range(2)]

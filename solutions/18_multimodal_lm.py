@@ -16,11 +16,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from utils import data, models, plots
 from utils.checks import lesson18 as checks
+from utils.progress import bar
 
 torch.manual_seed(0)
 folder = models.path("SmolLM2-135M-Instruct")
@@ -335,7 +335,7 @@ def train_eye(seed, steps=250, batch=64):
     eye = nn.Sequential(Encoder(), Projector(128, table.shape[1]))
     optimizer = torch.optim.AdamW(eye.parameters(), lr=3e-3, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for _ in tqdm(range(steps), desc=f"seed {seed}"):
+    for _ in bar(range(steps), f"seed {seed}"):
         chosen = [training[i] for i in lots.integers(len(training), size=batch)]
         soft_tokens = eye(draw_all(chosen, lots))  # (B, 3, d_model)
         loss = word_loss(soft_tokens, caption_words, targets_of(chosen), scale=20)
@@ -795,7 +795,7 @@ torch.manual_seed(0)
 fresh = Projector(128, table.shape[1])
 optimizer = torch.optim.AdamW(fresh.parameters(), lr=2e-3)
 lots, start, long_way = np.random.default_rng(0), time.process_time(), []
-for _ in tqdm(range(6)):
+for _ in bar(range(6), "training"):
     chosen = [training[i] for i in lots.integers(len(training), size=6)]
     with torch.no_grad():
         features = eye[0](draw_all(chosen, lots))  # (6, 3, 128)
