@@ -15,6 +15,7 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
+import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
@@ -23,6 +24,7 @@ from utils.checks import lesson18 as checks
 from utils.progress import bar
 
 torch.manual_seed(0)
+transformers.logging.disable_progress_bar()
 folder = models.path("SmolLM2-135M-Instruct")
 tokenizer = AutoTokenizer.from_pretrained(folder)
 lm = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
