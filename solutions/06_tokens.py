@@ -208,14 +208,14 @@ Before merging, the text is cut into **pieces**, and no merge ever crosses the e
 """
 
 # %%
-PATTERN = regex.compile(
+PATTERN = (
     r"'(?:[sdmt]|ll|ve|re)"  # it's, we'll
     r"| ?\p{L}+"  # letters, with a space in front if there is one
     r"| ?\p{N}+"  # numbers
     r"| ?[^\s\p{L}\p{N}]+"  # other signs
     r"|\s+(?!\S)|\s+"  # spaces; the last one is left for the word behind it
 )
-print(PATTERN.findall("It's the river's 2nd bend:  look!"))
+print(regex.findall(PATTERN, "It's the river's 2nd bend:  look!"))
 
 # %% [markdown]
 r"""
@@ -226,7 +226,7 @@ Nothing gets lost: laid side by side, the pieces are the text again. Our first t
 with contextlib.redirect_stdout(io.StringIO()):
     import this
 zen = codecs.decode(this.s, "rot13")
-pieces = PATTERN.findall(zen)
+pieces = regex.findall(PATTERN, zen)
 assert "".join(pieces) == zen
 print(len(zen.encode()), "bytes in", len(pieces), "pieces,", len(set(pieces)), "of them different")
 print(Counter(pieces).most_common(5))
@@ -296,7 +296,7 @@ Read it line by line. First come the commonest pairs of letters, then endings an
 
 # %%
 documentation = "\n".join(data.standard_library().values())
-corpus = PATTERN.findall(documentation)[:20_000]
+corpus = regex.findall(PATTERN, documentation)[:20_000]
 for text in (pieces, corpus):
     theirs = checks.merges_of(checks.library(text, 80))
     print("all 80 merges are the same:", train_bpe(text, 80) == theirs)
@@ -367,7 +367,7 @@ encode = checks.encode(encode)
 
 # %%
 for text in ("Beautiful is better than ugly.", "Beautiful boats are better than rivers."):
-    ids = encode(PATTERN.findall(text), merges)
+    ids = encode(regex.findall(PATTERN, text), merges)
     print(len(text), "bytes,", len(ids), "tokens:", [vocab[i].decode() for i in ids])
 
 # %% [markdown]
@@ -409,8 +409,8 @@ Round trip, on the six texts of the beginning, with the merges of an English poe
 
 # %%
 for text in TEXTS.values():
-    assert decode(encode(PATTERN.findall(text), merges), vocab) == text
-ids = encode(PATTERN.findall("日本 🙂"), merges)
+    assert decode(encode(regex.findall(PATTERN, text), merges), vocab) == text
+ids = encode(regex.findall(PATTERN, "日本 🙂"), merges)
 print("together:      ", decode(ids, vocab))
 print("one at a time: ", "".join(decode([i], vocab) for i in ids))
 
@@ -428,7 +428,7 @@ for _ in range(2000):
     text = ""
     for plane in torch.randint(len(planes), (8,), generator=generator).tolist():
         text += chr(torch.randint(*planes[plane], (1,), generator=generator).item())
-    assert decode(encode(PATTERN.findall(text), merges), vocab) == text
+    assert decode(encode(regex.findall(PATTERN, text), merges), vocab) == text
 print("2,000 random texts came back as they were")
 
 # %% [markdown]
@@ -467,7 +467,7 @@ def split_pieces(text):
     """The text in pieces: digits one by one, the rest by GPT-2's pattern."""
     ### BEGIN SOLUTION
     parts = regex.split(r"(\p{N})", text)
-    return [piece for part in parts for piece in PATTERN.findall(part)]
+    return [piece for part in parts for piece in regex.findall(PATTERN, part)]
     ### END SOLUTION
 
 

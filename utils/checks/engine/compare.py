@@ -105,6 +105,8 @@ def show_call(value: Any) -> str:
 
 def like(got: Any, expected: Any) -> Any:
     """`got` as the kind of array or list that `expected` is; unchanged if it cannot be made one."""
+    if isinstance(expected, list) and isinstance(got, tuple):
+        return list(got)
     if isinstance(expected, list) and isinstance(array := as_array(got), np.ndarray) and array.ndim:
         return array.tolist()
     if as_array(expected) is None or type(got) is type(expected):
@@ -156,6 +158,8 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         pairs = [(f"[{key!r}]", got[key], expected[key]) for key in expected]
         return _first(pairs, tolerance)
     if isinstance(expected, list | tuple):
+        if isinstance(expected, list) and isinstance(got, tuple):
+            return f"expected a list, got a tuple: {show(got)}"
         if not isinstance(got, list | tuple):
             return f"expected {show(expected)}, got a {type(got).__name__}: {show(got)}"
         if len(got) != len(expected) and len(repr(expected)) > 200:

@@ -94,7 +94,7 @@ def _other_container(exercise: "Exercise", results: list[Any]) -> Outcome | None
     if any(map(is_tensor, plain)):
         wanted = "torch.tensor(...)` or `torch.stack(...)"
     elif any(isinstance(e, list) for e in plain):
-        wanted = ".tolist()"
+        wanted = "list(...)" if isinstance(got, tuple) else ".tolist()"
     return Outcome(
         "wrong",
         "another_type",

@@ -11,7 +11,6 @@ from utils.checks.engine.compare import (
     Tolerance,
     as_array,
     difference,
-    is_tensor,
 )
 from utils.checks.engine.inputs import other_numbers
 from utils.checks.engine.outcome import Outcome
@@ -205,4 +204,4 @@ def is_data(value: Any) -> bool:
         value = list(value.values())
     if isinstance(value, list | tuple):
         return all(is_data(item) for item in value)
-    return as_array(value) is not None or isinstance(value, str | set) or is_tensor(value)
+    return as_array(value) is not None or isinstance(value, str | set)

@@ -128,9 +128,11 @@ def _without_feed_forward(self, y, look):
     return self.norm2(y + look(y))
 
 
-LARGE = torch.tensor(
-    [[[1.0, -2, 1], [2, 1, -1], [-3, 4, 2]], [[-1, 2, 1], [1, 1, -3], [3, -4, -2]]]
-)
+def _large():
+    """Three words, so far apart that scores of hundreds come out."""
+    return torch.tensor(
+        [[[1.0, -2, 1], [2, 1, -1], [-3, 4, 2]], [[-1, 2, 1], [1, 1, -3], [3, -4, -2]]]
+    )
 
 
 def _block_output(cls, build, y, memory, mask=None, again=False):
@@ -178,8 +180,8 @@ DecoderBlock = Exercise(
         # so large that minus infinity, or a billion, hides a word, and minus 100 does not
         Case(
             {"d_model": 3, "n_heads": 1, "d_ff": 4},
-            12 * LARGE,
-            -20 * LARGE.flip(1),
+            12 * _large(),
+            -20 * _large().flip(1),
             real_tokens(3, 2, 1),
             label="DecoderBlock(d_model=3, n_heads=1, d_ff=4) with weights of the check's own,\n"
             'y, memory and mask are `checks.inputs("5.2", 7)[1:]`',

@@ -67,7 +67,8 @@ def _each_alone(ids, pair, new_id):
 
 def _case(seed, ids, length, pair, new_id):
     draw = random.Random(seeded(seed))
-    return Case(draw.choices(ids, k=length), pair, new_id)
+    drawn = [int(str(i)) for i in draw.choices(ids, k=length)]  # equal, and not the same objects
+    return Case(drawn, pair, new_id)
 
 
 merge = Exercise(

@@ -139,6 +139,6 @@ split_pieces = Exercise(
         "Two steps, one after the other: first take every digit out of the text, then apply "
         "GPT-2's pattern to each part.",
         '`regex.split(r"(\\p{N})", text)` gives the parts; the brackets keep the digits.',
-        "For each part `PATTERN.findall(part)`; all of them in one list.",
+        "For each part `regex.findall(PATTERN, part)`; all of them in one list.",
     ],
 )
