@@ -763,5 +763,5 @@ WRONG = [
     ("09.beam_search", beam_search_with(add_prompt=False), "prompt_dropped"),
     ("09.beam_search", beam_search_with(length=lambda t: len(t) + 1), None),
     ("09.beam_search", lambda *args: torch.tensor(_beam(*args)), "another_type"),
-    ("09.beam_search", lambda *args: tuple(_beam(*args[:5])), "length_penalty_ignored"),
+    ("09.beam_search", lambda *args: list(_beam(*args[:5])), "length_penalty_ignored"),
 ]
