@@ -129,6 +129,13 @@ def test_the_oracle_raises_only_where_the_task_says_so(exercise):
         assert raised == case.raises, (case.label, expected)
 
 
+@pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
+def test_a_mistake_is_more_than_an_error(exercise):
+    """A mutant that fails everywhere makes no mistake of a learner's: it is broken itself."""
+    for name, results in exercise.mutant_results.items():
+        assert not all(isinstance(result, Raised) for result in results), (name, results[0])
+
+
 def test_keys_and_numbers_are_unique():
     for names in ([e.key for e in CATALOGUE], [e.number for e in CATALOGUE]):
         assert len(set(names)) == len(names)

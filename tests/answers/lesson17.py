@@ -491,8 +491,8 @@ def text_itself_while_shut(self, text, image, hidden):
     return block_steps(self, text, image, hidden)
 
 
-def opened(self, *sizes):
-    GivenGated.__init__(self, *sizes)
+def opened(self, **sizes):
+    GivenGated.__init__(self, **sizes)
     for name in "gate_attention", "gate_feed_forward":
         setattr(self, name, nn.Parameter(torch.ones(1)))
 

@@ -54,13 +54,16 @@ def real_tokens(T: int, *lengths: int) -> torch.Tensor:
     return torch.arange(T) < torch.tensor(lengths)[:, None]
 
 
-def made(cls: Callable, build: Mapping[str, Any], like: Callable) -> nn.Module:
+def made(
+    cls: Callable, build: Mapping[str, Any], like: Callable, gentle: bool = False
+) -> nn.Module:
     """An object of the learner's class with known weights.
 
     Args:
         cls: the learner's class.
         build: the arguments that it is made with.
         like: the oracle's class: what `cls` makes must have its parameters.
+        gentle: keep norms and biases near their usual values, where they would drown the rest.
 
     Raises:
         TypeError: `cls` is not a class but an object.
@@ -69,7 +72,13 @@ def made(cls: Callable, build: Mapping[str, Any], like: Callable) -> nn.Module:
     if isinstance(cls, nn.Module):
         name = type(cls).__name__
         raise TypeError(f"pass the class `{name}` itself, not an object that it made")
-    return fill(cls(**build), like=like(**build))
+    module = fill(cls(**build), like(**build), scale=0.8 if gentle else 0.5)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters() if gentle else ():
+            if parameter.ndim == 1:
+                usual = float("norm" in name and name.endswith("weight"))
+                parameter.copy_(usual + 0.4 * (parameter - usual))
+    return module
 
 
 def call_text(name: str, build: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import call_text, normal, real_tokens
+from utils.checks.engine.inputs import call_text, made, normal, real_tokens
 from utils.checks.lesson04.common import habits, turned, watched
-from utils.checks.lesson05.common import FLOAT32, weighed
+from utils.checks.lesson05.common import FLOAT32
 
 
 class _DecoderBlock(nn.Module):
@@ -136,7 +136,7 @@ def _large():
 
 
 def _block_output(cls, build, y, memory, mask=None, again=False):
-    block = weighed(cls, build, _DecoderBlock)
+    block = made(cls, build, _DecoderBlock, gentle=True)
     others = {}
     if again:
         longer = torch.cat([memory, 1 - memory], dim=1)

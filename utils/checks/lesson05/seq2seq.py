@@ -5,9 +5,9 @@ from torch import nn
 
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
-from utils.checks.engine.inputs import call_text, normal, seeded
+from utils.checks.engine.inputs import call_text, made, normal, seeded
 from utils.checks.lesson04.common import blank, habits, watched
-from utils.checks.lesson05.common import FLOAT32, weighed
+from utils.checks.lesson05.common import FLOAT32
 from utils.checks.lesson05.decoder_block import DecoderBlock
 
 
@@ -109,7 +109,7 @@ def _from_what_was_kept(self, y, memory, source):
 
 def _part(cls, build, part, source, y=None, again=False):
     """What is seen of `encode`, of `decode` with some memory, or of the whole model."""
-    model = weighed(cls, build, _Seq2Seq)
+    model = made(cls, build, _Seq2Seq, gentle=True)
     shorter, d_model = source[:, :-1], build["d_model"]
     if part == "model":
         others = {"with a shorter source": (shorter, y), "with a shorter y": (source, y[:, :-1])}

@@ -8,7 +8,7 @@ from torch import nn
 
 from utils.checks.engine.compare import Seen, Tolerance
 from utils.checks.engine.inputs import call_text, normal, real_tokens, seeded
-from utils.checks.engine.probes import fill, in_training, of_its_own_accord
+from utils.checks.engine.probes import in_training, of_its_own_accord
 
 MEANS = Tolerance(absolute=1e-5, relative=1e-4)
 
@@ -57,20 +57,6 @@ def leaving_training(self, x, image, hidden):
     """A mistake: evaluation mode, set inside `forward`."""
     self.eval()
     return InSteps.look(self, x, image, hidden)
-
-
-def made(cls, like, sizes):
-    """An object of the learner's class with known weights; norms and biases near the usual."""
-    if isinstance(cls, nn.Module):
-        name = type(cls).__name__
-        raise TypeError(f"pass the class `{name}` itself, not an object that it made")
-    block = fill(cls(*sizes), like(*sizes), scale=0.8)
-    with torch.no_grad():
-        for name, parameter in block.named_parameters():
-            if parameter.ndim == 1:
-                usual = float("norm" in name and name.endswith("weight"))
-                parameter.copy_(usual + 0.4 * (parameter - usual))
-    return block
 
 
 def watched(make: Callable, text: torch.Tensor, image: torch.Tensor, mask=None, **gates) -> Any:
@@ -126,7 +112,11 @@ def look_inputs(B, T, N, d_model, real):
     return f"{said}, torch.tensor({mask.tolist()}))", (text, image, mask)
 
 
+def build(sizes):
+    """The sizes of a block as the arguments that it is made with."""
+    return dict(zip(("d_model", "n_heads", "d_ff"), sizes, strict=True))
+
+
 def block_text(name, sizes):
     """How a block is made, as Python."""
-    build = dict(zip(("d_model", "n_heads", "d_ff"), sizes, strict=True))
-    return f"block = {call_text(name, build)}"
+    return f"block = {call_text(name, build(sizes))}"

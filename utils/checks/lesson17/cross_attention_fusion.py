@@ -4,15 +4,16 @@ import torch
 from torch import nn
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import made
 from utils.checks.lesson17.common import (
     FLOAT32,
     InSteps,
     block_text,
+    build,
     dropping,
     leaving_training,
     look_inputs,
     looking_at_words,
-    made,
     watched,
 )
 
@@ -153,7 +154,7 @@ def _writing(self, x, image, hidden):
 
 
 def _fusion_output(answer, sizes, *inputs):
-    return watched(lambda: made(answer, _CrossAttentionFusion, sizes), *inputs)
+    return watched(lambda: made(answer, build(sizes), _CrossAttentionFusion, gentle=True), *inputs)
 
 
 def _fusion_case(sizes, B, T, N, real=None):

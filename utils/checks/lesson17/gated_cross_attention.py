@@ -7,15 +7,16 @@ from transformers.models.mllama.modeling_mllama import MllamaCrossAttentionDecod
 
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.inputs import made
 from utils.checks.lesson17.common import (
     FLOAT32,
     InSteps,
     block_text,
+    build,
     dropping,
     leaving_training,
     look_inputs,
     looking_at_words,
-    made,
     watched,
 )
 
@@ -129,8 +130,8 @@ def _gated_without_norms(self, text, look):
     return x + second * self.feed_forward(x)
 
 
-def _open_at_the_start(self, *sizes):
-    _GatedCrossAttention.__init__(self, *sizes)
+def _open_at_the_start(self, **sizes):
+    _GatedCrossAttention.__init__(self, **sizes)
     self.gate_attention, self.gate_feed_forward = (nn.Parameter(torch.ones(1)) for _ in range(2))
 
 
@@ -144,11 +145,11 @@ def _gated_output(answer, sizes, gates, *inputs):
     """As for the block without gates; with `gates` None these are as `__init__` leaves them."""
 
     def block():
-        return made(answer, _GatedCrossAttention, sizes)
+        return made(answer, build(sizes), _GatedCrossAttention, gentle=True)
 
     if gates is None:
         block()  # complains if there are other parameters
-        fresh = answer(*sizes)
+        fresh = answer(**build(sizes))
         gates = fresh.gate_attention.item(), fresh.gate_feed_forward.item()
     found = watched(block, *inputs, gate_attention=gates[0], gate_feed_forward=gates[1])
     if gates == (0.0, 0.0) and isinstance(found, Seen):
