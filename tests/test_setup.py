@@ -27,9 +27,14 @@ def course(tmp_path):
     return folder
 
 
-def make(folder, *arguments, **options):
+# What an outer `make test` hands on, such as another VENV, is none of the inner one's business.
+OUTER = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "VENV", "PYTHON")
+OWN = {name: value for name, value in os.environ.items() if name not in OUTER}
+
+
+def make(folder, *arguments):
     command = ["make", "-C", str(folder), f"PYTHON={sys.executable}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=OWN)
 
 
 def test_another_python_is_told_before_anything_is_made(course):
@@ -59,7 +64,11 @@ def test_interrupted_and_asked_again(course, waiting_for):
     """Killed while the environment is made, and while pip is at work."""
     command = ["make", "-C", str(course), f"PYTHON={sys.executable}", ".venv/learner"]
     run = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=OWN,
     )
     until = time.monotonic() + 60
     while not (course / waiting_for).exists() and time.monotonic() < until:
