@@ -230,7 +230,7 @@ plots.show(fig, "The encoder's memory goes into the cross-attention of both deco
 
 # %% [markdown]
 r"""
-The memory is what comes out at the *top* of the encoder, and every layer of the decoder gets that same memory. (Each box has its sum and its norm; they are left out here.)
+The memory is what comes out at the *top* of the encoder, and every layer of the decoder gets that same memory. (Each box but the grey ones has its sum and its norm; they are left out here.)
 
 ### Exercise 5.3 · `Seq2Seq` ★★ · 12 minutes
 
@@ -469,7 +469,7 @@ assert to_year.mean() > 0.5
 
 # %% [markdown]
 r"""
-Nobody told it that *may* belongs to 05. From pairs alone, it has learned to turn the order round, year first, and to look each part up where it stands. The dash is pale: it always stands in the same place, so there is nothing to look up. So is the 9 of 1984, and for the same reason: between 1950 and 2049 a year that begins with 1 goes on with 9, always. This picture is where attention comes from: Bahdanau et al. (2015, Figure 3) drew it for English and French, two years before the Transformer. They called it an **alignment**.
+Nobody told it that *may* belongs to 05. From pairs alone, it has learned to turn the order round, year first, and to look each part up where it stands. The dash is pale: it always stands in the same place, so there is nothing to look up. So is the 9 of 1984, and for the same reason: between 1950 and 2049 a year that begins with 1 goes on with 9, always. (The month's 0 is pale as well: three months in four begin with it.) The 8 and the 4 of 1984 are looked up, in *eighty* and in *four*. This picture is where attention comes from: Bahdanau et al. (2015, Figure 3) drew it for English and French, two years before the Transformer. They called it an **alignment**.
 
 Look closer at the month. On our run the 8 of *august* was read off its *a* and its *g*, and the *t* and *h* of *third* were enough for the 3. But do not press the picture too hard: a place in the memory is no longer one letter. The encoder has let the letters look at one another, and what a word means may have been gathered at its end, or on the space behind it.
 
@@ -660,9 +660,9 @@ assert in_words > 0.7 * len(wrong)
 
 # %% [markdown]
 r"""
-The numbers tell two kinds of mistakes apart. In nearly every line the model thinks its wrong answer *likelier* than the truth. Often it hesitates, and the truth comes close behind; but no search can mend that, for search finds what the model believes. Only where the truth has the larger number, and greedy still missed it, did the model know better than it wrote; there beams can find it, and here that is rare. **Search mends errors of searching, not errors of knowing** (Stahlberg and Byrne, 2019, take the two apart for large translators, and find that their models often think *no* translation at all the likeliest).
+The numbers tell two kinds of mistakes apart. In nearly every line the model thinks its wrong answer *likelier* than the truth. Often it hesitates, and the truth comes close behind; but no search can mend that, for search finds what the model believes. Only where the truth has the larger number, and greedy still missed it, did the model know better than it wrote; there beams can find it. Here that is rare, and on our run they mended none. **Search mends errors of searching, not errors of knowing** (Stahlberg and Byrne, 2019, take the two apart for large translators, and find that their models often think *no* translation at all the likeliest).
 
-And *what* does it not know? Nearly all of its errors are where a number is spelled out in words, though only three of the nine forms do that. Often one digit is wrong; and sometimes all the digits are right, and stand in a wrong order: 78 for *eighty-seven*, 30 for *thirteenth* in place of 13.
+And *what* does it not know? Nearly all of its errors are where a number is spelled out in words, though only three of the nine forms do that. Mostly one digit is wrong. Now and then all the digits are right and stand in a wrong order, 78 for *eighty-seven*; or it is the number that sounds alike, 30 for *thirteenth*.
 
 ## Summary
 

@@ -4,9 +4,9 @@ r"""
 
 A language model has never seen a letter. It reads numbers, and each number stands for a piece of text that somebody cut before the model was born: a **token**. How the cutting is done decides what a text costs, which languages are cheap, and why a model that writes a decent letter to the bank cannot spell *strawberry*.
 
-In this lesson you write the cutter that GPT-2 and nearly every model after it is built on, byte-level byte-pair encoding, and prove it equal to the library that the industry uses. Then you take SmolLM2's tokenizer apart, put it together again from your own functions, and measure what its tokens do to spelling, to sums, and to a single space at the end of a prompt.
+In this lesson you write the cutter that GPT-2 brought in and most models of its kind have used since, byte-level byte-pair encoding, and prove it equal to the library that the industry uses. Then you take SmolLM2's tokenizer apart, put it together again from your own functions, and measure what its tokens do to spelling, to sums, and to a single space at the end of a prompt.
 
-**Needs:** Python's dicts and lists; nothing from the lessons before. **Takes:** about 80 minutes. **Exercises:** 6.1 to 6.5; 6.6 is a stretch.
+**Needs:** Python's dicts and lists; for section 2 a word about embeddings and attention (lesson 1); `generate` in section 9 (lesson 9 explains it). **Takes:** about 80 minutes. **Exercises:** 6.1 to 6.5; 6.6 is a stretch.
 """
 
 # %%
@@ -49,7 +49,7 @@ print([smollm.decode([i]) for i in ids])
 r"""
 Nearly a token a word. Note the spaces: they stand at the *beginning* of words, as a part of them, so ` river` and `river` are two different tokens with two different ids, and a text needs no marks for "a space belongs here".
 
-That was a fine English sentence. The same thought in other clothes:
+That was a fine English sentence. Here are five other texts of about that length:
 
 **Predict** which line will be the most expensive.
 """
@@ -63,7 +63,7 @@ TEXTS = {
     "digits": "2026-11-26 07:07:07 0.7071067811865476",
     "emoji": "👩‍👩‍👧 🚣🚣🚣",
 }
-SIGN = checks.SIGN  # how the tokenizer's file writes a byte: a sign for each of the 256
+SIGN = checks.SIGN  # the tokenizer's file writes a byte as a sign, a space as Ġ (section 7)
 BYTE = {sign: byte for byte, sign in SIGN.items()}
 
 
@@ -81,13 +81,13 @@ plots.token_boxes(
 )
 plots.show(
     fig,
-    "One thought six times, a box round every token: English words are whole, German ones cut, "
-    "Chinese characters and emoji fall into bytes, and every digit stands alone.",
+    "Six texts, a box round every token: English words are whole, German ones cut, most Chinese "
+    "characters and all emoji fall into bytes, and every digit stands alone.",
 )
 
 # %% [markdown]
 r"""
-A dot is a space, and `E6 88` are two bytes in hexadecimal: pieces of characters, which cannot be drawn. English costs a token a word, and German, which the tokenizer has hardly met, twice as many. Of the fourteen Chinese characters most fall apart into pieces that are not characters at all. Every digit is a token of its own. And the little family, one picture on your screen, is thirteen tokens.
+A dot is a space. `E6 88` are two bytes in hexadecimal, a piece of a character, which cannot be drawn; three bytes in a box, such as `E5 9C A8`, are a whole Chinese character. English costs a token a word, and German, which the tokenizer has hardly met, twice as many. Of the fourteen Chinese characters nine fall apart into pieces that are not characters at all. Every digit is a token of its own. And the little family, one picture on your screen, is thirteen tokens.
 
 Why cut like this? To see it, start with the two obvious ways to do it, and what is wrong with each.
 
@@ -159,7 +159,7 @@ r"""
 
 Put a new id in the place of a pair, wherever it stands, from left to right.
 
-- `ids`: a list (or tuple) of ids; `pair`: a tuple `(a, b)`; `new_id`: the id for the pair
+- `ids`: a list or a tuple of ids (both occur below); `pair`: a tuple `(a, b)`; `new_id`: the id for the pair
 - returns a new list
 
 By hand: `[97, 98, 99, 97, 98]` with the pair `(97, 98)` and the new id 256 gives `[256, 99, 256]`. And `[97, 97, 97]` with `(97, 97)` gives `[256, 97]`: what has been merged is not used again.
@@ -286,12 +286,14 @@ merges = train_bpe(pieces, 120)
 vocab = vocabulary(merges)
 for first in range(0, 120, 20):
     print([token.decode() for token in vocab[256 + first : 276 + first]])
+text = "".join(vocab[256 + 66].decode()), zen.count(vocab[256 + 66].decode())
+print("merge 66 makes", text[0], "which occurs", text[1], "times")
 
 # %% [markdown]
 r"""
-Read it line by line. First come the commonest pairs of letters, then endings and little words with their space, then whole words of this one text: *better* and *than*, for the poem says "better than" eight times. Nobody told it what a word is.
+Read it line by line. It begins with the commonest pairs of letters, and within twenty merges it has whole words, *better* and *than*, for the poem says "better than" eight times. Nobody told it what a word is. From the middle on, it is scraping the barrel: the text is so short that most pairs are left with two occurrences, then with one, and ties are taken in the order of their ids.
 
-**Built once, proved equal.** The `tokenizers` library, which Hugging Face's models use, is trained on the same pieces, and on a larger text: what Python's library says of itself.
+**Built once, proved equal.** The `tokenizers` library, which Hugging Face's models use, is trained on the same pieces, and on a larger text: the documentation of Python's functions. (`checks.library` makes its trainer begin with the 256 bytes, so that its ids are ours.)
 """
 
 # %%
@@ -311,13 +313,13 @@ How far should one go? Every merge makes the text shorter and the vocabulary lon
 lengths, words = [], Counter(tuple(piece.encode()) for piece in pieces)
 for i, pair in enumerate(merges):
     lengths.append(sum(len(word) * n for word, n in words.items()))
-    words = Counter(
-        {new: sum(n for old, n in words.items() if tuple(merge(old, pair, 256 + i)) == new)
-         for new in {tuple(merge(old, pair, 256 + i)) for old in words}}
-    )  # fmt: skip
+    words = {tuple(merge(word, pair, 256 + i)): n for word, n in words.items()}
+lengths.append(sum(len(word) * n for word, n in words.items()))
 
 fig, ax = plots.figure(height=2.7)
 ax.plot(lengths)
+ax.plot(20, lengths[20], "o", color=plots.ORANGE)
+ax.annotate("20 merges", (20, lengths[20]), (23, lengths[20] + 40))
 ax.axhline(len(pieces), color=plots.GREY, linewidth=1)
 ax.text(0, len(pieces) + 12, "number of pieces: it cannot get shorter", color=plots.GREY)
 ax.set(xlabel="merges", ylabel="tokens", ylim=(0, None), title="The Zen of Python gets shorter")
@@ -325,7 +327,7 @@ plots.show(fig, "The first merges shorten the text fast, later ones less and les
 
 # %% [markdown]
 r"""
-The first twenty merges of 120 do nearly half of the work. Each later one is for something rarer. The end of the curve is a vocabulary that holds every piece of this text, and that is useless for any other. Real vocabularies stop where the table of embeddings becomes too large to pay for: GPT-2 has 50,257 ids, SmolLM2 49,152, and Llama 3 has 128,256 (Grattafiori et al., 2024, §3.2).
+The first twenty merges of 120 do nearly half of the work. Each later one is for something rarer. Went one on to the line, the vocabulary would hold every piece of this text, and be useless for any other. Real vocabularies stop where the table of embeddings becomes too large to pay for: GPT-2 has 50,257 ids, SmolLM2 49,152, and Llama 3 has 128,256 (Grattafiori et al., 2024, §3.2).
 
 ## 5 Encoding
 
@@ -337,6 +339,7 @@ Why does the order matter? Suppose `bc` was learned first and `ab` second. In *a
 
 - `pieces`: a list of strings; `merges`: a list of pairs, as `train_bpe` returns it
 - returns one list with the ids of all pieces; no merge crosses the edge of a piece
+- look only at pairs that are *there*: SmolLM2 has 48,900 merges, and going through all of them for every piece takes minutes in section 7
 - half a character (`"\ud800"`) ends in Python's own `UnicodeEncodeError`
 
 By hand, with the merges `(98, 99)`, `(97, 98)`, `(257, 99)`, `(32, 97)`, which are *bc*, *ab*, *abc* and *␣a*: the piece `"abc"` begins as 97, 98, 99; `(98, 99)` was learned first, so it becomes 97, 256, and there it ends. The pieces `"ab"`, `"c"` give 257, 99.
@@ -418,7 +421,7 @@ print("one at a time: ", "".join(decode([i], vocab) for i in ids))
 r"""
 A token may be a third of a character. Programs that stream text therefore wait until the bytes make sense. (`TextStreamer`, in lesson 9, does.)
 
-Does the round trip hold for *every* text? A loop over a few thousand random ones is no proof, but it would have found most of the mistakes that we have seen in such code.
+Does the round trip hold for *every* text? A loop over a few thousand random ones, half signs from all over Unicode and half words of the poem, is no proof, but it finds a good many mistakes.
 """
 
 # %%
@@ -428,6 +431,7 @@ for _ in range(2000):
     text = ""
     for plane in torch.randint(len(planes), (8,), generator=generator).tolist():
         text += chr(torch.randint(*planes[plane], (1,), generator=generator).item())
+        text += pieces[torch.randint(len(pieces), (1,), generator=generator).item()]
     assert decode(encode(regex.findall(PATTERN, text), merges), vocab) == text
 print("2,000 random texts came back as they were")
 
@@ -443,13 +447,14 @@ file = json.loads((folder / "tokenizer.json").read_text("utf-8"))
 print("cutting:", [step["type"] for step in file["pre_tokenizer"]["pretokenizers"]])
 print(len(file["model"]["vocab"]), "tokens,", len(file["model"]["merges"]), "merges")
 print("the first merges:", file["model"]["merges"][:8])
-print("added by hand:", [token["content"] for token in file["added_tokens"]][:4])
+added = [token["content"] for token in file["added_tokens"]]
+print(len(added), "added by hand:", added[:4])
 
 # %% [markdown]
 r"""
 It is what you have built. `Ġ` is how the file writes a space: each of the 256 bytes has a printable sign, so that the file can be read in an editor. The first thing that it learned, from texts of the web, is a space and a *t*.
 
-Besides the merges there are some tokens **added by hand**, such as `<|im_start|>`. No merge makes them, and no text contains them by accident; lesson 10 is about what they are for. And there are two steps of cutting in place of one: first `Digits`, then GPT-2's pattern (inside `ByteLevel`).
+Besides the merges there are some tokens **added by hand**, such as `<|im_start|>`. No merge makes them. Whoever writes those letters in a text gets the special token, here and in most tokenizers, which is a way to play tricks on a model; lesson 10 is about what they are for. And there are two steps of cutting in place of one: first `Digits`, then GPT-2's pattern (inside `ByteLevel`).
 
 ### Exercise 6.6 · `split_pieces` ★★ · 8 minutes · stretch
 
@@ -480,7 +485,6 @@ Now the whole tokenizer, from the merges in its file and your own functions. Its
 """
 
 # %%
-added = {token["content"] for token in file["added_tokens"]}
 number = {as_bytes(t): i for t, i in file["model"]["vocab"].items() if t not in added}
 ours = {bytes([byte]): byte for byte in range(256)}  # the bytes of a token -> our id
 smollm_merges = []
@@ -504,15 +508,30 @@ print(f"{my_ids(sentence)}\nthe same ids on prose, code, Chinese, digits and emo
 
 # %% [markdown]
 r"""
-**Proved equal**, on thirty thousand characters of everything. From here on we use the library's, which is written in Rust and a thousand times faster.
+**Proved equal**, on thirty thousand characters of everything. Of *everything*? The numbers do not add up: 256 bytes, 48,900 merges and 17 added tokens would be 49,173, and the file has 49,152.
 
-## 8 What a token costs
-
-A model's window is counted in tokens, and so is its time, and, where somebody else runs it, its price. So for one and the same content the cutting decides what it costs. The fair unit is bytes per token: how much text a token carries.
+**Predict** what is missing, and what becomes of a text that needs it.
 """
 
 # %%
-samples = TEXTS | {"docs": documentation[:20_000], "code": Path(data.__file__).read_text("utf-8")}
+missing = [byte for byte in range(256) if bytes([byte]) not in number]
+print(len(missing), "bytes have no token:", missing)
+print("as it came back:", repr(smollm.decode(smollm("a\x04b").input_ids)))
+
+# %% [markdown]
+r"""
+Thirteen of the 21 never occur in UTF-8. The other eight do, if hardly ever: six control characters, and two bytes that begin rare signs. SmolLM2 was trained without them, and its tokenizer drops such a character **in silence**; ours would have stopped with a `KeyError`. "Nothing is unknown" holds for the method, and for your tokenizer. For a given file, look. (From here on we use the library's, which is written in Rust and several times faster.)
+
+## 8 What a token costs
+
+A model's window is counted in tokens, and so is its time, and, where somebody else runs it, its price. So for one and the same content the cutting decides what it costs. How much text does a token carry? We count in bytes.
+"""
+
+# %%
+samples = TEXTS | {
+    "documentation": documentation[:20_000],
+    "a Python file": Path(data.__file__).read_text("utf-8"),
+}
 carried = {k: len(text.encode()) / len(smollm(text).input_ids) for k, text in samples.items()}
 order = sorted(carried, key=carried.get)
 
@@ -524,7 +543,7 @@ ax.set(xlabel="bytes that one token carries", title="SmolLM2's tokenizer")
 plots.show(fig, "A token carries about four bytes of English and little more than one of digits.")
 
 assert carried["English"] > 4 and carried["digits"] < 1.1
-assert carried["Chinese"] < carried["code"] < carried["docs"]
+assert carried["Chinese"] < carried["a Python file"] < carried["documentation"]
 
 # %% [markdown]
 r"""
@@ -552,7 +571,7 @@ def write(prompts, n):
 r"""
 Twenty-four everyday words, each of them a single token. Three questions, with three examples before each: the first letter of a word; how it is spelled; and, as a control, how it is spelled when it stands in the question letter by letter.
 
-**Predict** which of the three it can do.
+**Predict** which of the three it can do. (The cell takes half a minute.)
 """
 
 # %%
@@ -578,9 +597,9 @@ for name, (question, form, answer, n) in QUESTIONS.items():
 
 # %% [markdown]
 r"""
-It knows how most words *begin*: indexes, dictionaries and alphabets in its training text say so. It spells not a single one. And it is not the task that is too hard: with the letters before its eyes it copies nearly all of them. It has read ` apple` thousands of times, and not once an *a*, a *p*, a *p*.
+It knows how most words *begin* (most of its spellings, too, begin with the right letter). It spells not a single one. And it is not the task that is too hard: with the letters before its eyes it copies nearly all of them, up to a *p* in *apple*. It has read ` apple` thousands of times, and hardly ever its letters.
 
-A large model has read enough spelling lists and rhymes to have learned the letters of its tokens by heart, and still stumbles when it is to count them. That is what stands behind the famous question how many *r* there are in *strawberry*. Cut differently, the question is easy:
+A large model has read enough spelling lists and rhymes to have learned the letters of its tokens by heart, and still stumbles when it is to count them. That is what stands behind the famous question how many *r* there are in *strawberry*. Cut differently, the letters are at least there to be seen:
 """
 
 # %%
@@ -603,7 +622,7 @@ CAPITALS = {
     "Iraq": "Baghdad", "Hungary": "Budapest", "Turkey": "Ankara", "Germany": "Berlin",
     "India": "New Delhi", "Thailand": "Bangkok",
 }  # fmt: skip
-right = {}
+right = {}  # what it writes begins with the capital
 for end in ("", " "):
     said = write([f"The capital of {country} is{end}" for country in CAPITALS], 4)
     right[end] = sum(s.startswith(c) for s, c in zip(said, CAPITALS.values(), strict=True))
@@ -611,9 +630,9 @@ for end in ("", " "):
 
 # %% [markdown]
 r"""
-From seventeen to none, by one invisible character. The model has not forgotten its geography. It has hardly ever seen a lone space before a word, for the tokenizer never makes one there; where it did see one, a *number* followed, whose digits stand alone. And so it writes numbers. (Strip the prompt that a user has typed. Chat templates, lesson 10, have ends of their own.)
+From seventeen to none, by one invisible character. (Four tokens are all that we let it write, and some of the misses without the space are only roundabout, *the capital of Poland*.) The model has not forgotten its geography. It has hardly ever seen a lone space before a word, for the tokenizer never makes one there; where it did see one, a *number* followed, whose digits stand alone. And so it writes numbers. (Strip the prompt that a user has typed. Chat templates, lesson 10, have ends of their own.)
 
-**Sums.** SmolLM2 takes numbers digit by digit, and that is meant well: older tokenizers cut 1,234 into whatever pair of digits was frequent, so that the same digit stood for tens in one number and for hundreds in the next. (Singh and Strouse, 2024, §4, found that even the *direction* in which groups of three are cut changes how well large models add.) Digit by digit the model *could* learn to add as you did in school. Has this one?
+**Sums.** SmolLM2 takes numbers digit by digit, and that is meant well: older tokenizers cut 1,234 into whatever pair of digits was frequent, so that the same digit stood for tens in one number and for hundreds in the next. (Singh and Strouse, 2024, §4, found that even the *direction* in which groups of three are cut changes how well large models add.) Digit by digit the model *could* learn to add as you did in school. Has this one? (Twenty seconds.)
 """
 
 # %%
@@ -625,7 +644,8 @@ for digits in (1, 2, 3):
     shots = "".join(f"{a} + {b} = {a + b}\n" for a, b in numbers[:4])
     said = write([f"{shots}{a} + {b} =" for a, b in numbers[4:]], digits + 3)
     sums[digits] = sum(s == str(a + b) for s, (a, b) in zip(said, numbers[4:], strict=True))
-    print(f"{digits} digits: {sums[digits]:>2} of 24 right, for instance {shots.split(chr(10))[0]}")
+    a, b = numbers[4]
+    print(f"{digits} digits: {sums[digits]:>2} of 24 right; the first: {a} + {b} = {said[0]}")
 
 # %%
 assert spelling["first letter"] >= 12 and spelling["copied"] >= 18 and spelling["spelled"] <= 3
@@ -642,7 +662,8 @@ for ax, (title, found) in zip(
     }.items(),
     strict=True,
 ):
-    ax.bar([name.replace(" ", "\n", 1) for name in found], found.values(), color=plots.BLUE)
+    bars = ax.bar([name.replace(" ", "\n", 1) for name in found], found.values(), color=plots.BLUE)
+    ax.bar_label(bars)
     ax.set(title=title, ylim=(0, 24))
 axes[0].set_ylabel("right, of 24")
 plots.show(
@@ -652,7 +673,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-Of the sums of one digit it gets about half, as one knows some of the little table by heart. Two digits it mostly misses, three nearly always. Digits as tokens of their own make adding *possible* to learn; this model was simply too small, or saw too few sums, to do it. A tokenizer can make a task hard. It cannot make a model good at it.
+Of the sums of one digit it gets about half, as one knows some of the little table by heart. Two digits it mostly misses, three nearly always. Digits as tokens of their own make adding *possible* to learn; this model, too small, or with too few sums in its training text, or squeezed to four bits a number as ours is, has not. A tokenizer can make a task hard. It cannot make a model good at it.
 
 Three habits are worth taking along. When a model fails at something that a child can do, look at the tokens first. Never compare two models by their loss *per token* if their tokenizers differ (lesson 7 counts per byte). And never use a model with another model's tokenizer: ids are only numbers, and nothing will complain.
 
@@ -666,10 +687,10 @@ checks.progress()
 r"""
 ## Summary
 
-1. A model reads ids of tokens. Byte-level byte-pair encoding begins with 256 bytes, so nothing is unknown, and merges the most frequent neighbours.
+1. A model reads ids of tokens. Byte-level byte-pair encoding begins with 256 bytes, so nothing need be unknown, and merges the most frequent neighbours.
 2. Training: cut into pieces, count pairs, merge the commonest, again; write down who wins ties. Encoding replays the merges in the order in which they were learned.
 3. Decode all bytes together: a token may be a part of a character.
-4. SmolLM2's tokenizer is two rules for cutting, 48,900 merges and 17 tokens added by hand; your functions give the same ids.
+4. SmolLM2's tokenizer is two rules for cutting, 48,900 merges and 17 tokens added by hand; your functions give the same ids, and show that it has forgotten 21 bytes.
 5. What was frequent in the training text is cheap. What happens inside a token (letters, a space in the wrong place) the model cannot see.
 
 **Next:** lesson 7 trains a small GPT, with a tokenizer of its own, and counts its loss per byte. Or go on to [09 · Generation](09_generation.ipynb), where a model that is trained already writes.

@@ -4,6 +4,7 @@ import functools
 import itertools
 import operator
 import re
+import unicodedata
 from collections import Counter, defaultdict
 
 import regex
@@ -95,6 +96,20 @@ def merged_in_place(ids, pair, new_id):
 
 def merged_to_a_tuple(ids, pair, new_id):
     return tuple(merged_recursively(ids, pair, new_id))
+
+
+def merged_in_lists_only(ids, pair, new_id):
+    out, i = [], 0
+    while i < len(ids):
+        here = ids[i : i + 2] == list(pair)
+        out.append(new_id if here else ids[i])
+        i += 2 if here else 1
+    return out
+
+
+def merged_in_one_string(ids, pair, new_id):
+    text = " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new_id))
+    return list(map(int, text.split()))
 
 
 def merged_through_bytes(ids, pair, new_id):
@@ -253,6 +268,20 @@ def split_words(text):
     return re.findall(r"\w+|\W", text)
 
 
+def split_by(is_digit):
+    def split(text):
+        pieces, rest = [], ""
+        for character in text:
+            if is_digit(character):
+                pieces += [*regex.findall(PATTERN, rest), character]
+                rest = ""
+            else:
+                rest += character
+        return pieces + regex.findall(PATTERN, rest)
+
+    return split
+
+
 def split_to_a_tuple(text):
     return tuple(split_by_hand(text))
 
@@ -264,7 +293,6 @@ RIGHT = [
     ("06.merge", merged_with_an_iterator),
     ("06.merge", merged_through_text),
     ("06.train_bpe", trained_piece_by_piece),
-    ("06.train_bpe", trained_to_lists),
     ("06.encode", encoded_merge_by_merge),
     ("06.encode", encoded_replacing),
     ("06.decode", decoded_with_sum),
@@ -284,9 +312,17 @@ WRONG = [
     ("06.merge", merged_in_place, "changes_input"),
     ("06.merge", merged_to_a_tuple, "another_type"),
     ("06.merge", merged_through_bytes, None),
+    ("06.merge", merged_in_lists_only, "lists_only"),
+    ("06.merge", merged_in_one_string, None),
     ("06.train_bpe", trained_unsorted_ties, None),
     ("06.train_bpe", trained_stopping_late, None),
     ("06.train_bpe", trained_once),
+    ("06.train_bpe", trained_to_lists, "lists_for_pairs"),
+    (
+        "06.train_bpe",
+        lambda p, n: trained_piece_by_piece([x.lower() for x in p], n),
+        "small_letters",
+    ),
     ("06.train_bpe", lambda pieces, n_merges: trained_piece_by_piece(pieces, n_merges)[::-1]),
     ("06.encode", encoded_to_a_tuple, "another_type"),
     ("06.encode", encoded_ascii),
@@ -297,5 +333,8 @@ WRONG = [
     ("06.decode", decoded_with_question_marks, None),
     ("06.split_pieces", split_in_one_pattern),
     ("06.split_pieces", split_words),
+    ("06.split_pieces", split_by(str.isdigit)),
+    ("06.split_pieces", split_by(str.isnumeric)),
+    ("06.split_pieces", lambda text: split_by_hand(unicodedata.normalize("NFC", text)), None),
     ("06.split_pieces", split_to_a_tuple, "another_type"),
 ]

@@ -81,6 +81,9 @@ merge = Exercise(
         Case([97, 97, 97], (97, 97), 256),
         Case([97, 98, 99, 97, 98], (97, 98), 256),
         Case([5, 5, 5, 5, 5], (5, 5), 300),
+        Case((5, 6, 5), (5, 6), 300),  # a tuple, as words are
+        Case((98, 97, 110, 97, 110, 97), (97, 110), 256),
+        Case([11, 2, 1, 23, 1, 2], (1, 2), 256),  # no text
         Case([5, 6], (5, 6), 300),
         Case([6, 5], (5, 6), 300),
         Case([], (1, 2), 256),
@@ -90,6 +93,14 @@ merge = Exercise(
         _case(2, [40_000, 257], 30, (257, 257), 40_001),
     ],
     mistakes=[
+        Mistake(
+            "lists_only",
+            "It does nothing with a tuple, and words are tuples: a slice of one is a tuple, and "
+            "none equals a list. Compare `(ids[i], ids[i + 1]) == pair`, which works on both.",
+            lambda ids, pair, new_id: (
+                joined(ids, pair, new_id) if isinstance(ids, list) else [*ids]
+            ),
+        ),
         Mistake(
             "first_only",
             "Only the first occurrence is merged. Go on to the end of the list.",

@@ -49,6 +49,9 @@ split_pieces = Exercise(
         Case("tail  "),
         Case("x_1+=2"),
         Case("½ and ² and ٣"),
+        Case("a ½½ b"),
+        Case("第七 三百"),
+        Case("cafe\u0301 1"),
         Case("日本 2024年 🙂🙂!"),
         Case("def f(x):\n    return x\n"),
         Case("Don'T SHOUT'S"),
@@ -91,6 +94,12 @@ split_pieces = Exercise(
             "only_decimal_digits",
             "`\\d` knows decimal digits only; `½` and `²` are numbers as well: `\\p{N}`.",
             _pieces(digits=r"(\d)"),
+        ),
+        Mistake(
+            "words_for_numbers_cut",
+            "`三` is a letter to Unicode, although it means three, and Python's `isnumeric` takes "
+            "it for a number. Ask for `\\p{N}`.",
+            _pieces(digits=r"(\p{N}|[一二三四五六七八九十百千万])"),
         ),
         Mistake(
             "contractions_not_cut",

@@ -2,6 +2,8 @@
 
 import random
 
+import numpy as np
+
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import seeded
 from utils.checks.lesson06.common import counted_pairs, library, merges_of, trained
@@ -16,7 +18,11 @@ def _pairs_of_ints(answer, pieces, n_merges):
     found = answer(pieces, n_merges)
     if not isinstance(found, list):
         return found
-    return [tuple(map(int, m)) if isinstance(m, tuple | list) and len(m) == 2 else m for m in found]
+    return [_plain(pair) if isinstance(pair, tuple) else {"no tuple": pair} for pair in found]
+
+
+def _plain(pair):
+    return tuple(int(i) if isinstance(i, int | np.integer) else i for i in pair)
 
 
 def _most(better):
@@ -80,6 +86,7 @@ train_bpe = Exercise(
         Case([], 4),
         Case(["x"], 4),
         Case(["é", "é", "ü"], 2),
+        Case(["Ab", "AB", "ab", "aB", "Ab"], 3),
         Case([" the", " then", "the", " the"], 4),
         _words(2, ["a", "b"], 60, 25, longest=12),
         _words(3, ["🙂", "日", "本", " "], 40, 20),
@@ -156,6 +163,23 @@ train_bpe = Exercise(
             trained(first_id=257),
         ),
         Mistake(
+            "nothing_put_back",
+            "Every round finds the same pair again: the merged words are never put back. Go on "
+            "with the new words in the next round.",
+            trained(merge=lambda word, pair, new_id: word),
+        ),
+        Mistake(
+            "lists_for_pairs",
+            "The pairs are lists. Make them tuples: a list can be no key of a dict, and `encode` "
+            "will look them up in one.",
+            trained(finish=lambda merges: [list(pair) for pair in merges]),
+        ),
+        Mistake(
+            "small_letters",
+            "You make everything small. `A` is another byte than `a`.",
+            trained(prepare=lambda pieces: [piece.lower() for piece in pieces]),
+        ),
+        Mistake(
             "stops_at_1",
             "You stop when no pair occurs twice. As long as there is any pair at all, it is "
             "merged, until there are `n_merges`.",
@@ -178,8 +202,7 @@ train_bpe = Exercise(
         "often, and need be merged only once.",
         "Each round: `counts = count_pairs(words)`; stop if it is empty; "
         "`best = min(counts, key=lambda pair: (-counts[pair], pair))`.",
-        "Then merge it in every word: a new Counter, in which "
-        "`tuple(merge(word, best, 256 + i))` keeps the old word's count (add up: two words may "
-        "have become the same).",
+        "Then merge it in every word: a new dict, in which `tuple(merge(word, best, 256 + i))` "
+        "keeps the old word's count.",
     ],
 )
