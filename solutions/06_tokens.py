@@ -652,6 +652,7 @@ assert spelling["first letter"] >= 12 and spelling["copied"] >= 18 and spelling[
 assert right[""] >= 14 and right[" "] <= 2
 assert sums[1] > sums[2] > sums[3]
 
+# %%
 fig, axes = plots.figure(3, height=2.6, sharey=True)
 for ax, (title, found) in zip(
     axes,
