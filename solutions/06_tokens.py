@@ -694,7 +694,7 @@ r"""
 4. SmolLM2's tokenizer is two rules for cutting, 48,900 merges and 17 tokens added by hand; your functions give the same ids, and show that it has forgotten 21 bytes.
 5. What was frequent in the training text is cheap. What happens inside a token (letters, a space in the wrong place) the model cannot see.
 
-**Next:** lesson 7 trains a small GPT, with a tokenizer of its own, and counts its loss per byte. Or go on to [09 · Generation](09_generation.ipynb), where a model that is trained already writes.
+**Next:** [07 · Train a GPT](07_gpt.ipynb), with a tokenizer of its own, and its loss counted per byte.
 
 ## Further reading
 

@@ -703,7 +703,7 @@ Every answer is read off the picture *and* off what has been said. Ask your own;
 
 Real LLaVA has no table of 36 words to land on. It lets the language model read the soft tokens and write the caption, and follows the loss of that back, through 30 frozen layers, into the projector. Two pieces are needed.
 
-**Which tokens count?** The sequence is prompt, picture, caption, padding. Only the caption is to be learned. Everything else gets the label -100, which PyTorch's cross-entropy leaves out. Hugging Face's models shift the labels by themselves (lesson 6), so here nothing is shifted.
+**Which tokens count?** The sequence is prompt, picture, caption, padding. Only the caption is to be learned. Everything else gets the label -100, which PyTorch's cross-entropy leaves out. Hugging Face's models shift the labels by themselves (lesson 7), so here nothing is shifted.
 
 ### Exercise 18.5 · `caption_labels` ★★ · 8 minutes
 

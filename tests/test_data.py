@@ -92,3 +92,14 @@ def test_word_ids_are_cut_filled_up_and_unknown():
     ids = data.word_ids(["a b x a".split(), ["b"], []], vocab, 3)
     assert ids.dtype == torch.int64 and ids.tolist() == [[2, 3, 1], [3, 0, 0], [0, 0, 0]]
     assert data.word_ids([], vocab, 3).shape == (0, 3)
+
+
+def test_python_has_its_reference_and_its_sources_with_it():
+    topics = data.python_topics()
+    assert len(topics) > 60 and sum(map(len, topics.values())) > 300_000
+    assert "suite" in topics["if"] and list(topics) == sorted(topics)
+    modules = data.python_modules(largest=10_000)
+    assert len(modules) > 30 and sum(map(len, modules.values())) > 150_000
+    assert "def insort_right" in modules["bisect"] and "argparse" not in modules
+    with pytest.raises(ValueError, match="no module of at most 1 bytes"):
+        data.python_modules(largest=1)

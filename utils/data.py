@@ -4,7 +4,9 @@ import functools
 import importlib
 import inspect
 import io
+import pydoc_data.topics
 import random
+import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -56,6 +58,35 @@ def _belongs(thing: object, module_name: str) -> bool:
     home = (getattr(thing, "__module__", None) or "").lstrip("_").split(".")[0]
     own = module_name.split(".")[0]
     return home == own or (own == "os" and home in {"posix", "nt", "posixpath", "ntpath"})
+
+
+def python_topics() -> dict[str, str]:
+    """The language reference that Python carries with it for `help("if")`.
+
+    Returns:
+        topic -> its page as plain text: about 80 of them, half a million characters.
+    """
+    return dict(sorted(pydoc_data.topics.topics.items()))
+
+
+def python_modules(largest: int) -> dict[str, str]:
+    """Modules of the standard library that are written in Python, as source.
+
+    Args:
+        largest: leave out files of more than so many bytes.
+
+    Returns:
+        module -> its source; the files that stand directly in the library's folder, in
+        alphabetical order.
+
+    Raises:
+        ValueError: there is none, as in a Python that was installed without its sources.
+    """
+    folder = Path(sysconfig.get_path("stdlib"))
+    files = [p for p in sorted(folder.glob("*.py")) if p.stat().st_size <= largest]
+    if not files:
+        raise ValueError(f"no module of at most {largest} bytes in {folder}: ask for larger ones")
+    return {path.stem: path.read_text("utf-8") for path in files}
 
 
 _MONTHS = """january february march april may june july august september october november
