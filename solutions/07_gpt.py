@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import transformers
@@ -301,7 +302,7 @@ Change the weights of a GPT, in place:
 - all matrices (the `weight` of every `nn.Linear` and both embeddings): normal, mean 0, standard deviation `std`
 - except `out.weight` and `down.weight` in each block: standard deviation `std / sqrt(2 * n_layers)`, where `n_layers` is `len(model.blocks)`
 - all biases 0; the norms: weight 1, bias 0
-- returns the model
+- changes the parameters that are there (an optimizer made earlier would not know new ones) and returns the model; the seed is the caller's business
 """
 
 
@@ -394,6 +395,8 @@ One step of training, in this order:
 - clip them with `nn.utils.clip_grad_norm_` so that their common length is at most `max_norm`
 - one step of the optimizer
 - returns the loss *before* the step, as a Python float
+
+The model is in training mode and stays in it.
 """
 
 
@@ -818,7 +821,7 @@ We try it in miniature. Six models of one layer, from 872 weights to 28,272 in t
 
 Fit $\text{loss} = a \cdot n^{-b}$: a straight line by least squares through the points $(\ln n, \ln \text{loss})$.
 
-- `n`, `loss`: arrays `(K,)` of positive numbers
+- `n`, `loss`: NumPy arrays `(K,)` of positive numbers
 - returns `(a, b)`, two floats
 
 By hand: `n = [1, 10, 100]` and `loss = [4, 2, 1]`. Each factor of ten halves the loss, so `a = 4` and `b` = log₁₀ 2 = 0.301.
@@ -829,9 +832,8 @@ By hand: `n = [1, 10, 100]` and `loss = [4, 2, 1]`. Each factor of ten halves th
 def power_law(n, loss):
     """a and b of loss = a * n ** -b, by least squares on the logarithms."""
     ### BEGIN SOLUTION
-    x, y = torch.as_tensor(n).double().log(), torch.as_tensor(loss).double().log()  # (K,)
-    slope = ((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()
-    return math.exp(y.mean() - slope * x.mean()), -slope.item()
+    slope, height = np.polyfit(np.log(n), np.log(loss), deg=1)
+    return float(np.exp(height)), -float(slope)
     ### END SOLUTION
 
 
@@ -866,7 +868,7 @@ def tiny(d_model, steps=400, seed=0):
 
 # %% tags=["nbval-ignore-output"]
 sizes, bits = zip(*[tiny(d_model) for d_model in (8, 12, 16, 24, 32)], strict=True)
-a, b = power_law(sizes, bits)
+a, b = power_law(np.array(sizes), np.array(bits))
 fitted = [a * n**-b for n in sizes]
 for n, found, line in zip(sizes, bits, fitted, strict=True):
     print(f"{n:>6,} weights: {found:.3f} bits a byte, on the line {line:.3f} ({found / line - 1:+.1%})")

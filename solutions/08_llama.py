@@ -156,22 +156,11 @@ plots.show(fig, "Nine heads of queries; three neighbours each share one head of 
 
 # %% [markdown]
 r"""
-Positions come in as in lesson 3: queries and keys are turned by an angle that grows with the position. Which two components make a pair is a matter of convention, and here lurks a famous trap. The paper turns neighbours, 0 with 1, 2 with 3 (Su et al., 2021, §3.4.2). Llama's code in Hugging Face turns component `i` with `i + d_head/2`. Both are right, as long as the weights were trained, or reordered, for it.
-"""
+Positions come in as in lesson 3: queries and keys are turned by an angle that grows with the position. Which two components make a pair is a matter of convention, and here lurks a famous trap. The paper turns neighbours, 0 with 1, 2 with 3 (Su et al., 2021, §3.4.2). Llama's code in Hugging Face turns component `i` with `i + d_head/2`. Both are right, as long as the weights were trained, or reordered, for it. `rotate` below is Llama's.
 
-
-# %%
-def rotate(x, cos, sin):
-    """Turn components i and i + d_head/2: x (B, heads, T, d_head), cos and sin (T, d_head/2)."""
-    a, b = x.chunk(2, dim=-1)  # (B, heads, T, d_head/2) each
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (B, heads, T, d_head)
-
-
-# %% [markdown]
-r"""
 ### Exercise 8.3 · `GroupedQueryAttention` ★★★ · 20 minutes
 
-The constructor is given. Write `forward(x, cos, sin, cache=None)`:
+`rotate` and the constructor are given. Write `forward(x, cos, sin, cache=None)`:
 
 - project, and cut into heads: `(B, heads, T, d_head)`, with `n_heads` heads of queries, `n_kv_heads` of keys and of values
 - turn queries and keys with `rotate`, not the values
@@ -187,6 +176,12 @@ By hand: 2 new words after 3 old ones, `T = 2`, `S = 5`. The mask is `[[1, 1, 1,
 
 
 # %% tags=["answer"]
+def rotate(x, cos, sin):
+    """Turn components i and i + d_head/2: x (B, heads, T, d_head), cos and sin (T, d_head/2)."""
+    a, b = x.chunk(2, dim=-1)  # (B, heads, T, d_head/2) each
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)  # (B, heads, T, d_head)
+
+
 class GroupedQueryAttention(nn.Module):
     """Causal attention in which heads share keys: (B, T, d_model) -> (B, T, d_model)."""
 
@@ -299,7 +294,7 @@ Is it right? The comparison is with `LlamaForCausalLM`, and for that its weights
 | `model.norm.weight` | `norm.weight` |
 | `lm_head.weight` | left out: our head *is* the table of embeddings |
 
-Nothing is transposed or copied. A name that is none of these must not be dropped in silence: raise a `ValueError` that says which it is.
+Nothing is transposed or copied. A name that is none of these must not be dropped in silence: raise a `ValueError` whose sentence contains it.
 """
 
 
@@ -773,7 +768,7 @@ Now let us get nearer to it, without changing a single result.
 
 - **Fused.** `q`, `k` and `v` are three products of the same vector: one product with the three matrices stacked gives the same numbers. `gate` and `up` likewise. Fewer, larger pieces of work.
 - **Laid out.** `nn.Linear` keeps each output's weights in a row, and multiplies by the transpose. For a *single* vector some shapes read faster when the matrix is stored the other way round, once and for all. Which, depends on the library and the processor: measure, as here, where it pays for the stacked matrices and for the head.
-- Only the last position's logits are needed, and PyTorch has RMSNorm as one operation.
+- Only the last position's logits are needed, and PyTorch has RMSNorm as one operation. (In float32 it is the same; in half precision it rounds once, at the end, and not twice as Llama's code does.)
 """
 
 
@@ -922,7 +917,7 @@ The file that this SmolLM2 was made from is a **GGUF**, the format of llama.cpp.
 - `block`: `bytes`, 20 of them; any other number is a `ValueError`
 - returns an array `(32,)` of float32
 
-By hand: if byte 4 is `0x3A`, then weight 0 has $n$ = 10 (hexadecimal A) and weight 16 has $n$ = 3.
+By hand: with d = 0.5, m = −2 and byte 4 = `0x3A`, weight 0 has $n$ = 10 (hexadecimal A) and is 3.0; weight 16 has $n$ = 3 and is −0.5.
 """
 
 

@@ -297,8 +297,8 @@ def init_by_state_dict(model, std=0.02):
         if p.ndim == 1:
             state[name] = torch.full_like(p, float("norm" in name and "weight" in name))
         else:
-            std = small if name.split(".")[-2] in ("out", "down") else std
-            state[name] = torch.normal(0.0, std, p.shape)
+            spread = small if name.split(".")[-2] in ("out", "down") else std
+            state[name] = torch.normal(0.0, spread, p.shape)
     model.load_state_dict(state)
     return model
 
@@ -903,7 +903,7 @@ def bits_of_characters(nats, text):
 
 
 def bits_in_ascii(nats, text):
-    return nats.sum().item() / math.log(2) / max(1, len(text.encode("ascii", errors="ignore")))
+    return nats.sum().item() / math.log(2) / len(text.encode("ascii", errors="ignore"))
 
 
 def bits_in_utf_16(nats, text):
@@ -1179,7 +1179,7 @@ WRONG = [
     ("07.perplexity", perplexity_shifted, None),
     ("07.perplexity", perplexity_of_medians, None),
     ("07.bits_per_byte", bits_of_characters, "bits_per_character"),
-    ("07.bits_per_byte", bits_in_ascii),
+    ("07.bits_per_byte", bits_in_ascii, "ascii_only"),
     ("07.bits_per_byte", bits_in_utf_16, "utf_16"),
     ("07.bits_per_byte", bits_in_nats, "nats_for_bits"),
     ("07.bits_per_byte", bits_with_log2_of_the_total, None),

@@ -12,7 +12,7 @@ from utils.checks.engine.inputs import normal, seeded
 from utils.checks.lesson07.common import returning_a_number
 
 LN2 = math.log(2)
-WORDS = ["the", " river", " counted", " boats", ".", "\n", " Größe", "日", " 😀", "  ", " é"]
+WORDS = ["the", " river", " counted", " boats", ".", "\n", " Größe", "日", " 😀", "  ", " é", " İ"]
 
 
 def _bits_per_byte(nats, text):
@@ -23,7 +23,7 @@ def _bits_per_byte(nats, text):
 def _measure(
     bits=lambda nats: nats / LN2,
     count=lambda text: len(text.encode("utf-8")),
-    ratio=lambda bits, n: bits.sum() / n,
+    ratio=lambda bits, n: bits.sum().item() / n,
 ):
     """The measure with one step replaced, in 64 bits."""
     return lambda nats, text: float(ratio(bits(nats.double()), count(text)))
@@ -118,7 +118,7 @@ bits_per_byte = Exercise(
             "ascii_only",
             "You count the characters of ASCII only. In UTF-8 the others have two to four bytes "
             'each: `text.encode("utf-8")`.',
-            _measure(count=lambda text: len(text.encode("ascii", "ignore")) or 1),
+            _measure(count=lambda text: len(text.encode("ascii", "ignore"))),
         ),
         Mistake(
             "utf_16",

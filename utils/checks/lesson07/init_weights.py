@@ -130,7 +130,8 @@ def _case(seed, n_layers, *std, d_model=128, vocab_size=200, max_T=96):
     build = {"vocab_size": vocab_size, "d_model": d_model, "n_heads": 4}
     build |= {"n_layers": n_layers, "max_T": max_T}
     called = ", ".join(f"{key}={value}" for key, value in build.items())
-    label = f"init_weights(GPT({called}){''.join(f', std={x}' for x in std)}),\nwhose numbers were all something else before"
+    label = f"init_weights(GPT({called}){f', {std[0]}' if std else ''}),\n"
+    label += "whose numbers were all something else before"
     return Case(build, seeded(seed), *std, label=label)
 
 
@@ -193,23 +194,16 @@ init_weights = Exercise(
         Mistake(
             "variance_for_deviation",
             "`std` is the standard deviation; you take it for the variance.",
-            init(
-                **dict.fromkeys(
-                    ("tokens", "positions", "inside"), mutants.normal(lambda std, n: std**0.5)
-                ),
-                out=mutants.normal(lambda std, n: (std / (2 * n)) ** 0.5),
-                down=mutants.normal(lambda std, n: (std / (2 * n)) ** 0.5),
+            mutants.matrices(
+                mutants.normal(lambda std, n: std**0.5),
+                mutants.normal(lambda std, n: (std / (2 * n)) ** 0.5),
             ),
         ),
         Mistake(
             "deviation_1",
             "Your numbers have a standard deviation of 1: multiply them by `std`.",
-            init(
-                **dict.fromkeys(
-                    ("tokens", "positions", "inside"), mutants.normal(lambda std, n: 1.0)
-                ),
-                out=mutants.normal(lambda std, n: (2 * n) ** -0.5),
-                down=mutants.normal(lambda std, n: (2 * n) ** -0.5),
+            mutants.matrices(
+                mutants.normal(lambda std, n: 1.0), mutants.normal(lambda std, n: (2 * n) ** -0.5)
             ),
         ),
         Mistake(
@@ -221,21 +215,13 @@ init_weights = Exercise(
             "uniform",
             "Your numbers are equally likely between two limits. Draw them from a normal "
             "distribution: `nn.init.normal_(p, 0.0, std)`.",
-            init(
-                **dict.fromkeys(("tokens", "positions", "inside"), mutants.uniform()),
-                out=mutants.uniform(lambda n: (2 * n) ** -0.5),
-                down=mutants.uniform(lambda n: (2 * n) ** -0.5),
-            ),
+            mutants.matrices(mutants.uniform(), mutants.uniform(lambda n: (2 * n) ** -0.5)),
         ),
         Mistake(
             "cut_off",
             "You cut the normal distribution off after two standard deviations, as BERT's authors "
             "did. GPT-2's is whole: `nn.init.normal_`.",
-            init(
-                **dict.fromkeys(("tokens", "positions", "inside"), mutants.cut_off()),
-                out=mutants.cut_off(lambda n: (2 * n) ** -0.5),
-                down=mutants.cut_off(lambda n: (2 * n) ** -0.5),
-            ),
+            mutants.matrices(mutants.cut_off(), mutants.cut_off(lambda n: (2 * n) ** -0.5)),
         ),
         Mistake(
             "by_the_number_of_inputs",
@@ -352,7 +338,7 @@ init_weights = Exercise(
         "parameter is, and `p.ndim` whether it is a matrix.",
         "`nn.init.normal_(p, 0.0, std)`, `nn.init.zeros_(p)` and `nn.init.ones_(p)` change a "
         "parameter in place. For names that end in `out.weight` or `down.weight` it is smaller.",
-        f'For those two the standard deviation is {_SHARE}, for other matrices `std`. Biases (`name.endswith("bias")`) '
-        "become 0, the weights of norms 1. At the end `return model`.",
+        f"For those two the standard deviation is {_SHARE}, for other matrices `std`. "
+        'Biases (`name.endswith("bias")`) become 0, the weights of norms 1. Then `return model`.',
     ],
 )

@@ -86,7 +86,12 @@ def init(finish=lambda model: model, **rules):
 
 def all_matrices(rule):
     """The initialisation with this rule for every matrix."""
-    return init(**dict.fromkeys(("tokens", "positions", "inside", "out", "down"), rule))
+    return matrices(rule, rule)
+
+
+def matrices(usual, writing):
+    """The initialisation with one rule for most matrices, and one for what writes to the stream."""
+    return init(tokens=usual, positions=usual, inside=usual, out=writing, down=writing)
 
 
 def both(rule):

@@ -99,7 +99,7 @@ dequantize_q4_1 = Exercise(
     probe=_of_bytes,
     cases=lambda: [
         _drawn(1, 0.0137, -0.103),
-        _case(0.5, -2.0, [0x7F, *[0x00] * 15]),
+        _case(0.5, -2.0, [0x3A, *[0x00] * 15]),
         _drawn(2, 1.3, -9.7),
         _drawn(3, 0.21, 0.013),
         _case(1.0, 0.0, [*range(16)]),

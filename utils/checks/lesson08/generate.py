@@ -171,7 +171,7 @@ generate = Exercise(
     compared_with="Hugging Face's `model.generate(do_sample=False)`, token for token,",
     probe=_watched,
     cases=lambda: [
-        _generate_case(_drawn(1, 2, 5), 4),
+        _generate_case(_drawn(1, 2, 5), 3),
         _generate_case([[3, 1, 4]], 3),
         _generate_case([[7]], 5),
         _generate_case([[6, 11, 9]], 7),  # writes 0 and 2, at which other models stop

@@ -95,7 +95,7 @@ GroupedQueryAttention = Exercise(
         _case(2, 3, 3, 6, 2, 4, P=5),
         _case(3, 2, 1, 6, 3, 4, P=7),
         _case(4, 2, 4, 4, 1, 2),
-        _case(5, 1, 3, 3, 3, 2, P=2),
+        _case(5, 1, 2, 3, 3, 2, P=3),
         _case(6, 2, 4, 6, 3, 2, P=0),
         _case(7, 2, 1, 4, 2, 2),
         _case(8, 1, 4, 4, 2, 4, P=1),
@@ -213,14 +213,14 @@ GroupedQueryAttention = Exercise(
         ),
         Mistake(
             "only_keys_rotated",
-            "The queries are not rotated. A score shall depend on the distance of two words: "
-            "rotate `q` and `k`.",
+            "The queries are not rotated. Only if both are does a score depend on the distance of "
+            "the two words: rotate `q` and `k`.",
             attention(turn=lambda q, k, v, cos, sin: (q, rotate(k, cos, sin), v)),
         ),
         Mistake(
             "only_queries_rotated",
-            "The keys are not rotated. A score shall depend on the distance of two words: rotate "
-            "`q` and `k`, and the keys before they go into the cache.",
+            "The keys are not rotated. Only if both are does a score depend on the distance of the "
+            "two words: rotate `q` and `k`, and the keys before they go into the cache.",
             attention(turn=lambda q, k, v, cos, sin: (rotate(q, cos, sin), k, v)),
         ),
         Mistake(

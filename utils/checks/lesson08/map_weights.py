@@ -132,8 +132,15 @@ def _state_case(n_layers, said="", unknown=None, head=True, order=list, dtype=No
     if unknown:
         state[unknown] = torch.ones(16) * seeded(1)
     state = {name: state[name].to(dtype or torch.float32) for name in order(state)}
-    state_of = f"# `state` of a Llama with {n_layers} layer{'s' * (n_layers > 1)}{said}"
-    return Case(state, n_layers, unknown, label=f"map_weights(state)\n{state_of}", **options)
+    label = f"a Llama with {n_layers} layer{'s' * (n_layers > 1)}{said}"
+    return Case(state, n_layers, unknown, label=label, **options)
+
+
+def _numbered(cases):
+    """The cases with labels that can be run."""
+    for i, case in enumerate(cases):
+        case.label = f'# {case.label}\nmap_weights(checks.inputs("8.4", {i})[0])'
+    return cases
 
 
 def _unknown_case(name):
@@ -147,19 +154,21 @@ map_weights = Exercise(
     compared_with="the names of our Llama and the logits of `LlamaForCausalLM`",
     probe=_mapped,
     tolerance=Tolerance(absolute=1e-4, relative=1e-4),
-    cases=lambda: [
-        _state_case(2),
-        _state_case(12),  # layer 1 against 10 and 11
-        _state_case(2, " and no lm_head.weight", head=False),
-        _state_case(3, ", the names in reverse", order=lambda state: [*state][::-1]),
-        _state_case(1),
-        _state_case(1, " in bfloat16", dtype=torch.bfloat16),
-        _unknown_case("model.layers.0.self_attn.q_proj.bias"),
-        _unknown_case("model.layers.0.self_attn.rotary_emb.inv_freq"),
-        _unknown_case("model.norm.weight_scale"),
-        _unknown_case("vision.model.norm.weight"),
-        _unknown_case("transformer.h.0.attn.c_attn.weight"),
-    ],
+    cases=lambda: _numbered(
+        [
+            _state_case(2),
+            _state_case(12),  # layer 1 against 10 and 11
+            _state_case(2, " and no lm_head.weight", head=False),
+            _state_case(3, ", the names in reverse", order=lambda state: [*state][::-1]),
+            _state_case(1),
+            _state_case(1, " in bfloat16", dtype=torch.bfloat16),
+            _unknown_case("model.layers.0.self_attn.q_proj.bias"),
+            _unknown_case("model.layers.0.self_attn.rotary_emb.inv_freq"),
+            _unknown_case("model.norm.weight_scale"),
+            _unknown_case("vision.model.norm.weight"),
+            _unknown_case("transformer.h.0.attn.c_attn.weight"),
+        ]
+    ),
     mistakes=[
         Mistake(
             "gate_and_up_swapped",
