@@ -29,6 +29,7 @@ from utils.checks import lesson07 as checks
 from utils.progress import bar
 
 transformers.logging.disable_progress_bar()
+transformers.logging.set_verbosity_error()  # it has much to say of models that are not on its list
 torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
 
 # %% [markdown]

@@ -335,6 +335,8 @@ config = LlamaConfig(
     num_attention_heads=10, num_key_value_heads=5, tie_word_embeddings=True, rms_norm_eps=1e-5,
     rope_parameters={"rope_type": "default", "rope_theta": 1e5},
 )  # fmt: skip
+
+# %%
 theirs = LlamaForCausalLM(config).eval()
 mine = Llama(97, 40, 10, 5, 3, 56, theta=1e5)
 mine.load_state_dict(map_weights(theirs.state_dict()))
@@ -358,6 +360,8 @@ Now the real one. `assign=True` takes the tensors as they are in place of copyin
 folder = models.path("SmolLM2-135M-Instruct")
 tokenizer = AutoTokenizer.from_pretrained(folder)
 hf = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+# %%
 c = hf.config
 with torch.device("meta"):
     llama = Llama(
@@ -427,6 +431,7 @@ def broken(change):
     return model
 
 
+# %%
 def swap_gate_and_up(network):
     network.gate, network.up = network.up, network.gate
 
@@ -683,6 +688,7 @@ def their_generate(ids, n_new):
     )  # fmt: skip
 
 
+# %%
 ids = tokenizer("Once upon a time", return_tensors="pt").input_ids
 story = generate(llama, ids, 40)
 print(tokenizer.decode(story[0]))
@@ -696,13 +702,14 @@ What does it save? The time for *one more token* after a text of 50 to 400 token
 """
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def cpu_seconds(run):
     start = time.process_time()
     run()
     return time.process_time() - start
 
 
+# %% tags=["nbval-ignore-output"]
 LENGTHS = (50, 100, 200, 400)
 one_more = {"without": [], "with": []}
 with torch.no_grad():
