@@ -246,3 +246,78 @@ def word_ids(texts: Iterable[Sequence[str]], vocab: Mapping[str, int], length: i
     rows = [[vocab.get(word, 1) for word in text[:length]] for text in texts]
     filled = [row + [0] * (length - len(row)) for row in rows]
     return torch.tensor(filled, dtype=torch.int64).view(-1, length)
+
+
+# What a small function should do, and how that is tested: "signature | what it does | test".
+_PROGRAMS = """
+add(a, b) | returns the sum of a and b | add(2, 3) == 5
+double(x) | returns twice x | double(4) == 8
+is_even(n) | returns True if n is even | is_even(4) and not is_even(3)
+square(x) | returns x squared | square(5) == 25
+largest(numbers) | returns the largest number of a list | largest([1, 9, 3]) == 9
+total(numbers) | returns the sum of a list of numbers | total([1, 2, 3]) == 6
+reverse(text) | returns a string reversed | reverse("abc") == "cba"
+count_vowels(text) | returns how many vowels a string has | count_vowels("banana") == 3
+first(items) | returns the first item of a list | first([7, 8]) == 7
+last(items) | returns the last item of a list | last([7, 8]) == 8
+factorial(n) | returns the factorial of n | factorial(5) == 120
+is_palindrome(text) | returns True if a string reads the same backwards | is_palindrome("anna")
+mean(numbers) | returns the mean of a list of numbers | mean([1, 2, 3]) == 2
+count(items, x) | returns how often x occurs in a list | count([1, 2, 1], 1) == 2
+upper(text) | returns a string in capital letters | upper("ab") == "AB"
+celsius(f) | converts degrees Fahrenheit to Celsius | abs(celsius(212) - 100) < 1e-6
+longest(words) | returns the longest word of a list | longest(["a", "abc", "ab"]) == "abc"
+unique(items) | returns a list without duplicates, in the same order | unique([1, 2, 1]) == [1, 2]
+is_prime(n) | returns True if n is a prime number | is_prime(7) and not is_prime(9)
+power(a, n) | returns a to the power of n | power(2, 5) == 32
+words(text) | returns how many words a string has | words("a b c") == 3
+swap(pair) | returns a pair with its two values exchanged | swap((1, 2)) == (2, 1)
+"""
+
+
+def small_programs() -> list[tuple[str, str, str]]:
+    """Functions of a few lines for a model to write.
+
+    Returns:
+        22 triples: its signature, what it does, and an expression that is true if it does.
+    """
+    return [tuple(line.split(" | ")) for line in _PROGRAMS.strip().splitlines()]
+
+
+_EVENTS = """the old bridge|collapsed
+a fire|destroyed the library
+the river|flooded the market
+a museum of clocks|opened
+the last tram|was stopped by snow
+a small bakery|won a prize"""
+_PLACES = "Oslo Lima Cairo Kyoto Boston Vienna Madrid Dublin".split()
+_PEOPLE = """Ada Ben Clara David Emma Felix Greta Hugo Ida Jonas Karl Lena Mara Nils Olga Paul Rosa
+Sven Tina Victor Wanda Yusuf Zoe Anton""".split()
+
+
+def people() -> list[str]:
+    """24 first names."""
+    return list(_PEOPLE)
+
+
+def small_stories(n: int) -> list[tuple[str, str, str]]:
+    """Short reports from a newspaper that does not exist.
+
+    Args:
+        n: how many, at most 24.
+
+    Returns:
+        n triples: the report, where it happened, and the last word of what happened ("opened").
+    """
+    stories = []
+    for i, name in enumerate(_PEOPLE[:n]):
+        place = _PLACES[i % len(_PLACES)]
+        thing, did = _EVENTS.splitlines()[i % 6].split("|")
+        report = (
+            f"On Monday morning {thing} {did} in {place}. Nobody was hurt. {name}, who lives "
+            "nearby, told reporters that the noise woke the whole street. The mayor said that work "
+            "would begin next week and that it would cost about two million euros. Schools will "
+            "stay open, and the buses will take another way."
+        )
+        stories.append((report, place, did.split()[-1]))
+    return stories

@@ -1,4 +1,4 @@
-"""Run Python code that somebody else, or a model, has written: apart, with limits, and only to look.
+"""Run Python code that somebody else, or a model, has written: apart, and with limits.
 
 The code runs in a process of its own, in an empty folder that is removed afterwards, with limits of
 time, memory and output; it can write no file, start no process, and open no connection.
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Runs first in the new process. The code comes by standard input, and cannot read on from there.
-GUARD = r'''
+GUARD = r"""
 import os, sys
 seconds, megabytes, kilobytes = map(int, sys.argv[1:4])
 try:
@@ -37,19 +37,23 @@ try:
 except ImportError:
     pass
 code = compile(sys.stdin.buffer.read().decode("utf-8"), "<code>", "exec")
-FORBIDDEN = ("socket.", "subprocess.", "ctypes.", "shutil.", "winreg.", "ftplib.", "http.", "urllib.",
-             "smtplib.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile",
-             "os.system", "os.kill", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link",
-             "os.symlink", "os.truncate", "os.chmod", "os.chown", "os.chflags", "os.utime",
-             "os.putenv", "os.unsetenv", "os.add_dll_directory", "pty.", "tempfile.", "mmap.",
-             "resource.", "signal.pthread_kill", "sys.addaudithook",
-             "gc.", "cpython.", "webbrowser.", "sqlite3.", "syslog.", "fcntl.", "msvcrt.")
+FORBIDDEN = (
+    "socket.", "subprocess.", "ctypes.", "shutil.", "winreg.", "ftplib.", "http.",
+    "urllib.", "smtplib.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn",
+    "os.startfile", "os.system", "os.kill", "os.remove", "os.rename", "os.rmdir",
+    "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
+    "os.chflags", "os.utime", "os.putenv", "os.unsetenv", "os.add_dll_directory",
+    "pty.", "tempfile.", "mmap.", "resource.", "signal.pthread_kill",
+    "sys.addaudithook", "gc.", "cpython.", "webbrowser.", "sqlite3.", "syslog.",
+    "fcntl.", "msvcrt.",
+)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-def guard(event, given, FORBIDDEN=FORBIDDEN, WRITING=WRITING, str=str, int=int, isinstance=isinstance,
-          PermissionError=PermissionError):
+def guard(event, given, FORBIDDEN=FORBIDDEN, WRITING=WRITING, str=str, int=int,
+          isinstance=isinstance, PermissionError=PermissionError):
     if event == "open":
         path, mode, flags = given
-        if isinstance(mode, str) and mode.strip("rbtU") or isinstance(flags, int) and flags & WRITING:
+        writes = isinstance(flags, int) and flags & WRITING
+        if writes or isinstance(mode, str) and mode.strip("rbtU"):
             raise PermissionError("this code may not write files")
     elif event == "import" and given[0] in ("ctypes", "_ctypes", "_posixsubprocess"):
         raise PermissionError("this code may not import " + given[0])
@@ -59,7 +63,7 @@ sys.addaudithook(guard)
 del guard, FORBIDDEN, WRITING, os, seconds, megabytes, kilobytes
 sys.argv = [""]
 exec(code, {"__name__": "__main__"})
-'''
+"""
 
 
 @dataclass(frozen=True)
