@@ -1118,7 +1118,7 @@ WRONG = [
     ("07.get_batch", cut_in_order, None),
     ("07.get_batch", cut_with_the_last_target_masked, None),
     ("07.get_batch", cut_and_drawn_once_more, None),
-    ("07.lm_loss", loss_as_a_number, "another_type"),
+    ("07.lm_loss", loss_as_a_number, "a_number"),
     ("07.lm_loss", loss_of_shape_1),
     ("07.lm_loss", loss_detached, "no_gradient_arrives"),
     ("07.lm_loss", loss_with_a_detached_sum, "another_gradient"),

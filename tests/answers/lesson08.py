@@ -74,6 +74,12 @@ def rms_as_naively(self, x):
     return self.weight * x / torch.sqrt((x**2).mean(-1, keepdim=True) + self.eps)
 
 
+def rms_wide_for_float16_only(self, x):
+    wide = x.float() if x.dtype == torch.float16 else x
+    scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+    return (wide * scale).to(x.dtype) * self.weight
+
+
 def rms_squares_before_they_are_wide(self, x):
     scale = torch.rsqrt(x.pow(2).float().mean(-1, keepdim=True) + self.eps)
     return (x.float() * scale).to(x.dtype) * self.weight
@@ -331,6 +337,22 @@ def mapped_by_a_table(state):
     if unknown := [name for name in state if name not in table]:
         raise ValueError(f"unknown names: {unknown}")
     return {table[name]: tensor for name, tensor in state.items() if table[name]}
+
+
+def mapped_by(pattern, head="lm_head.weight"):
+    def map_weights(state):
+        new = {}
+        for name, tensor in state.items():
+            found = re.match(pattern, name)
+            if name in OUTSIDE:
+                new[OUTSIDE[name]] = tensor
+            elif found and found[2] in INSIDE:
+                new[f"blocks.{found[1]}.{INSIDE[found[2]]}.weight"] = tensor
+            elif not name.startswith(head):
+                raise ValueError(f"no place for {name}")
+        return new
+
+    return map_weights
 
 
 def mapped_by_replacing(state):
@@ -857,6 +879,7 @@ RIGHT = [
 WRONG = [
     ("08.RMSNorm", rms_norm(rms_of_pytorch), "weight_before_the_cast"),
     ("08.RMSNorm", rms_norm(rms_as_naively), "squares_in_half_precision"),
+    ("08.RMSNorm", rms_norm(rms_wide_for_float16_only), "squares_in_bfloat16"),
     ("08.RMSNorm", rms_norm(rms_squares_before_they_are_wide), "squares_in_half_precision"),
     ("08.RMSNorm", rms_norm(rms_root_cast_too_early), None),
     ("08.RMSNorm", rms_norm(rms_never_cast_back), "stays_in_float32"),
@@ -926,6 +949,9 @@ WRONG = [
         grouped(attention(merge=lambda out: out.permute(0, 2, 3, 1).flatten(2))),
         None,
     ),
+    ("08.map_weights", mapped_by(r"model\.layers\.(\d+)\.(.+)\.weight"), None),
+    ("08.map_weights", mapped_by(r"(?:model\.)?layers\.(\d+)\.(.+)\.weight$"), None),
+    ("08.map_weights", mapped_by(r"model\.layers\.(\d+)\.(.+)\.weight$", "lm_head."), None),
     ("08.map_weights", mapped_by_replacing_alone, "unknown_names_kept"),
     ("08.map_weights", mapped_layer_by_layer, "unknown_names_dropped"),
     ("08.map_weights", mapped_for_30_layers, None),

@@ -109,6 +109,12 @@ lm_loss = Exercise(
             _loss(reduce=lambda picked: -picked.mean(1)),
         ),
         Mistake(
+            "a_number",
+            "The number is right, but it is Python's, and nothing can be learned through it. "
+            "Return the tensor as it is, without `.item()` or `float`.",
+            lambda logits, targets: _lm_loss(logits, targets).item(),
+        ),
+        Mistake(
             "sign_lost",
             "The sign is missing: a log-probability is at most 0, and the loss is its negative.",
             _loss(reduce=lambda picked: picked.mean()),

@@ -165,6 +165,9 @@ map_weights = Exercise(
             _unknown_case("model.layers.0.self_attn.q_proj.bias"),
             _unknown_case("model.layers.0.self_attn.rotary_emb.inv_freq"),
             _unknown_case("model.norm.weight_scale"),
+            _unknown_case("model.layers.0.self_attn.q_proj.weight_scale"),
+            _unknown_case("layers.0.input_layernorm.weight"),
+            _unknown_case("lm_head.bias"),
             _unknown_case("vision.model.norm.weight"),
             _unknown_case("transformer.h.0.attn.c_attn.weight"),
         ]

@@ -106,6 +106,7 @@ RMSNorm = Exercise(
         _norm_case(normal(6, 2, 2, 1), eps=0.5),
         _norm_case(torch.tensor(_LARGE, dtype=torch.float16)),
         _norm_case(torch.tensor([[4.0, -4.0, 4.0]], dtype=torch.bfloat16)),
+        _norm_case(torch.tensor([[0.625, 2.125]], dtype=torch.bfloat16)),
     ],
     mistakes=[
         *habits(_RMSNorm),
@@ -158,6 +159,12 @@ RMSNorm = Exercise(
             "can hold, so the mean becomes `inf`: turn `x` into float32 first, and the normalised "
             "numbers back into `x.dtype`.",
             _norm(widen=lambda x: x),
+        ),
+        Mistake(
+            "squares_in_bfloat16",
+            "Right in float32 and in float16. bfloat16 does not overflow, but it keeps two or "
+            "three digits only: turn `x` into float32 first, whatever its dtype is.",
+            _norm(widen=lambda x: x.float() if x.dtype == torch.float16 else x),
         ),
         Mistake(
             "stays_in_float32",
