@@ -533,19 +533,22 @@ r"""
 For each we measure how far the logits are off, its loss on the paragraph, and what it answers. (θ is the base of RoPE's angles, lesson 3.) **Predict:** which of the nine leave *Paris* standing?
 """
 
+
+# %%
+@torch.no_grad()
+def examine(model):
+    """Of one model: how far the logits are off, the loss on the paragraph, and what it says."""
+    off = (model(ids) - their_logits).abs().max().item()
+    loss = F.cross_entropy(model(paragraph)[0, :-1], paragraph[0, 1:]).item()
+    text = ids
+    for _ in range(8):  # greedy, without a cache: section 8 will do better
+        text = torch.cat([text, model(text)[:, -1:].argmax(-1)], dim=1)
+    return off, loss, tokenizer.decode(text[0, ids.shape[1] :])
+
+
 # %% tags=["nbval-ignore-output"]
 paragraph = tokenizer(PARAGRAPH, return_tensors="pt").input_ids
-zoo = {}
-for name, change in bar(BUGS.items(), "breaking it"):
-    model = broken(change)
-    with torch.no_grad():
-        off = (model(ids) - their_logits).abs().max().item()
-        loss = F.cross_entropy(model(paragraph)[0, :-1], paragraph[0, 1:]).item()
-        text = ids
-        for _ in range(8):  # greedy, without a cache: section 8 will do better
-            text = torch.cat([text, model(text)[:, -1:].argmax(-1)], dim=1)
-    zoo[name] = off, loss, tokenizer.decode(text[0, ids.shape[1] :])
-model = None  # half a gigabyte
+zoo = {name: examine(broken(change)) for name, change in bar(BUGS.items(), "breaking it")}
 
 # %% tags=["nbval-ignore-output"]
 right = {name: "Paris" in said for name, (_, _, said) in zoo.items()}
@@ -759,7 +762,7 @@ def seconds_to_copy(size):
 
 
 size = sum(p.numel() for p in llama.parameters())
-copying = seconds_to_copy(size)
+copying = 4 * seconds_to_copy(size // 4)  # a quarter of them, which needs less room
 limit = 2 / copying  # tokens a second, if nothing but reading took time
 print(f"{size * 4 / 1e6:.0f} MB are copied in {copying * 1e3:.0f} ms: "
       f"at most about {limit:.0f} tokens a second")  # fmt: skip
