@@ -109,7 +109,9 @@ The first byte of a character says how many follow, and those all lie between 12
 """
 
 # %%
-print(repr(bytes([230, 151]).decode("utf-8", errors="replace")), "two bytes of 日, the third missing")
+print(
+    repr(bytes([230, 151]).decode("utf-8", errors="replace")), "two bytes of 日, the third missing"
+)
 try:
     "\ud800".encode("utf-8")
 except UnicodeEncodeError as error:
@@ -668,7 +670,8 @@ for ax, (title, found) in zip(
     ax.set(title=title, ylim=(0, 24))
 axes[0].set_ylabel("right, of 24")
 plots.show(
-    fig, "First letters mostly, spelling never, copying yes; no capital after a space; sums of one "
+    fig,
+    "First letters mostly, spelling never, copying yes; no capital after a space; sums of one "
     "digit half, of three hardly ever.",
 )
 

@@ -570,10 +570,7 @@ Read it slowly. The first row is the control. The second is no mistake at all: R
 But the five in the middle are wrong, by one to a dozen units in the logits, and the model goes on saying *Paris*. Four of them hardly raise its loss on ordinary English: you would have published them. A whole layer can be missing, and the sentence stays fluent. Even the turned neighbours, which throw all distances into disorder, know their capital: in a prompt of five words little depends on them. Give it a paragraph, and the loss tells.
 
 Why a network bears so much, this table does not explain. That it does is enough for us: **fluency is not a test. Logits are.**
-"""
 
-# %% [markdown]
-r"""
 ## 8 The cache
 
 Look at how the answers above were made. For every new token the whole text went through the model again, although its beginning had not changed. In a causal model nothing that comes later can change what was computed for an earlier word. All that a new word needs of the earlier ones are their keys and values, in every layer. So keep them: the **KV cache**.
@@ -928,10 +925,7 @@ r"""
 The cache is the largest step by far. Written plainly, your loop is as fast as the library's, and stacked and laid out well ahead of it. From there to the limit about a factor of two is left: thirty layers with a dozen small operations each, every one of which takes its microseconds to begin, and matrices that even so are not read at full speed.
 
 Past the limit there are two ways. Fewer bytes: half precision has half of them, and the next section about a sixth. Or more tokens for one reading: several texts at once, or several guesses of a small model that the large one checks in one go (*speculative decoding*, Leviathan et al., 2023, §2).
-"""
 
-# %% [markdown]
-r"""
 ## 10 Where the weights came from
 
 The file that this SmolLM2 was made from is a **GGUF**, the format of llama.cpp. Most of its matrices are **quantised**: for each weight there are only a few values to choose from, so that a few bits say which. The format `Q4_1` takes weights in blocks of 32. Each block stores a scale $d$ and a minimum $m$, and for each weight one of sixteen steps between: $w = d \cdot n + m$ with $n$ from 0 to 15. That makes 20 bytes for 32 weights, five bits each.
