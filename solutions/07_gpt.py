@@ -287,9 +287,8 @@ with torch.no_grad():
     logits = new_gpt()(x)  # (B, T, VOCAB)
 start = lm_loss(logits, y).item()
 same = (logits.argmax(-1) == x).float().mean().item()
-own = logits.gather(-1, x[..., None]).mean()  # the logit of the token that was just read
 print(f"loss {start:.1f}; it expects the token that it has just read at {same:.0%} of positions")
-print(f"the logit of that token is {own:.0f}, the others are spread by {logits.std():.0f} around 0")
+print(f"the logit of that token: {logits.gather(-1, x[..., None]).mean():.0f} on average")
 assert start > 50 and same > 0.9
 
 # %% [markdown]

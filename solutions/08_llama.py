@@ -372,7 +372,6 @@ with torch.device("meta"):
         c.num_hidden_layers, c.intermediate_size, theta=c.rope_parameters["rope_theta"],
     )  # fmt: skip
 llama.load_state_dict(map_weights(hf.state_dict()), assign=True)
-llama = llama.eval()
 print(f"{sum(p.numel() for p in llama.parameters()):,} weights in {len(llama.blocks)} layers")
 
 # %%
@@ -969,9 +968,8 @@ A real block: the course has kept the original bytes of one matrix, the gate of 
 # %%
 gate = llama.blocks[0].feed_forward.gate.weight.detach().numpy()  # (1536, 576)
 kept = Path(folder) / "gate_proj.q4_1"
-raw = kept.read_bytes() if kept.exists() else None
-if raw is None:
-    raw = gguf.quantize(gate, gguf.GGMLQuantizationType.Q4_1).tobytes()
+raw = (kept.read_bytes() if kept.exists()
+       else gguf.quantize(gate, gguf.GGMLQuantizationType.Q4_1).tobytes())  # fmt: skip
 block = raw[:20]
 print(block.hex(" "))
 print(dequantize_q4_1(block)[:8].round(4))
