@@ -750,7 +750,7 @@ r"""
 4. Sum log-probabilities, and say how you normalise for length: without it the shortest wins.
 5. In batches: pad on the left, pass the mask, `max_new_tokens`, decode only what is new; to a chat model talk through its template.
 
-**Next:** lesson 10 turns continuation into conversation.
+**Next:** [10 · Chat and applications](10_chat.ipynb) turns continuation into conversation.
 
 ## Further reading
 

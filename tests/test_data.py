@@ -103,3 +103,24 @@ def test_python_has_its_reference_and_its_sources_with_it():
     assert "def insort_right" in modules["bisect"] and "argparse" not in modules
     with pytest.raises(ValueError, match="no module of at most 1 bytes"):
         data.python_modules(largest=1)
+
+
+def test_small_programs_are_told_from_wrong_ones():
+    programs = data.small_programs()
+    assert len({signature for signature, _, _ in programs}) == 22
+    for signature, does, test in programs:
+        name = signature.split("(")[0]
+        assert does.split()[0] in ("returns", "converts") and f"{name}(" in test
+        for answer in (None, 0, "", [], True):  # always the same: it does not pass
+            wrong = {name: lambda *_, answer=answer: answer}
+            try:
+                passed = eval(test, {**wrong, "abs": abs})
+            except TypeError:  # None - 100
+                passed = False
+            assert not passed, (name, answer)
+
+
+def test_small_stories_tell_where_and_what():
+    stories = data.small_stories(20)
+    assert len({report for report, _, _ in stories}) == 20 <= len(set(data.people()))
+    assert all(f" in {place}." in report and f" {did} " in report for report, place, did in stories)

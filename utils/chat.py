@@ -48,7 +48,7 @@ class Window:
                     self.messages.append(answer)
                 answer["content"] += piece
                 self._handle.update(self._page(), raw=True)
-        except Exception as error:  # whatever the model's side does, the window stays
+        except (Exception, KeyboardInterrupt) as error:  # whatever happens, the window stays
             del self.messages[before:]  # it was not answered: it can be said again
             trouble = f"“{text.strip()}” got no answer: {type(error).__name__}: {error}"
             self._handle.update(self._page(trouble), raw=True)

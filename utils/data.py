@@ -261,7 +261,8 @@ count_vowels(text) | returns how many vowels a string has | count_vowels("banana
 first(items) | returns the first item of a list | first([7, 8]) == 7
 last(items) | returns the last item of a list | last([7, 8]) == 8
 factorial(n) | returns the factorial of n | factorial(5) == 120
-is_palindrome(text) | returns True if a string reads the same backwards | is_palindrome("anna")
+is_palindrome(text) | returns True if a string reads the same backwards | is_palindrome("anna") \
+and not is_palindrome("ab")
 mean(numbers) | returns the mean of a list of numbers | mean([1, 2, 3]) == 2
 count(items, x) | returns how often x occurs in a list | count([1, 2, 1], 1) == 2
 upper(text) | returns a string in capital letters | upper("ab") == "AB"
