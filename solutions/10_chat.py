@@ -623,7 +623,7 @@ r"""
 4. Code from a model runs in a process of its own, with limits.
 5. Fluent is not able. Say what a model can do with a number, and with an interval.
 
-**Next:** lesson 11 teaches the model something that it cannot do.
+**Next:** [11 · Fine-tuning](11_fine_tuning.ipynb) teaches the model something that it cannot do.
 
 ## Further reading
 

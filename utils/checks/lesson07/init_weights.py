@@ -164,6 +164,11 @@ init_weights = Exercise(
             mutants.both(mutants.scaled(lambda n: 0.5 / n)),
         ),
         Mistake(
+            "depth_of_another_model",
+            "You divide by the depth of one certain model. Ask the one that you were given.",
+            mutants.both(mutants.scaled(lambda n: 0.5)),
+        ),
+        Mistake(
             "not_scaled",
             f"`out` and `down` are initialised as the other matrices. They write to the stream, "
             f"once in every layer each, so theirs is smaller: {_SHARE}.",
