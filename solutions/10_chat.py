@@ -82,7 +82,7 @@ The text that SmolLM2 reads for a conversation.
 
 - each message becomes `<|im_start|>`, the role, a new line, the content as it is, `<|im_end|>`, a new line
 - if the first message is no system message, SmolLM2's own comes in front, with the content `You are a helpful AI assistant named SmolLM, trained by Hugging Face`
-- with `add_generation_prompt` the text ends with `<|im_start|>assistant` and a new line: now it is the assistant's turn
+- with `add_generation_prompt` the text ends with `<|im_start|>assistant` and a new line, whoever spoke last: now it is the assistant's turn
 - a `ValueError` (with a sentence) for a conversation that is empty or has only a system message; for an unknown role; and for roles out of turn: an optional system message first, then user and assistant alternate, and the user begins
 - the list that was given stays as it is
 
@@ -208,9 +208,9 @@ A history grows, and a window has an end (8,192 tokens for SmolLM2), and long be
 
 A conversation that fits into a budget of tokens.
 
-- `count(messages)` says how many tokens a conversation takes
+- `count(messages)` says how many tokens a conversation takes; it is made for whole conversations, so do not call it with half a turn
 - keep the system message, if there is one, and the last message (the user's); drop the oldest whole turns, a user's message together with the answer to it, as few as needed, until `count(...) <= budget`
-- returns a new list; the given one stays as it is
+- returns a new list, even if nothing is dropped; the given one stays as it is
 - a `ValueError` (with a sentence) if even the system message and the last message are too much
 
 By hand: *system, u1, a1, u2, a2, u3* with room for four messages gives *system, u2, a2, u3*.
@@ -274,8 +274,8 @@ Set `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `OPENAI_MODEL` in the shell before y
 ### Exercise 10.3 · `ask` ★ · 6 minutes
 
 - `client`: an `openai.OpenAI`; `messages`: a conversation; `options` (such as `max_tokens` or `temperature`) go on to the server as they are
-- calls `client.chat.completions.create` and returns the text of the first choice; `""` if it has none
-- an empty conversation is a `ValueError`, before anything is sent
+- calls `client.chat.completions.create` once, with nothing added, and returns the text of the first choice as it is; `""` if that choice has no text
+- an empty conversation is a `ValueError`, before anything is sent; the client's own errors go on to the caller
 """
 
 
@@ -340,6 +340,7 @@ As `ask`, but a **generator** that yields each piece of text when it arrives.
 - `client.chat.completions.create(..., stream=True)` gives chunks, one after the other; the text of a chunk is `chunk.choices[0].delta.content`
 - pieces without text (`None` or `""`) and chunks without choices are passed over; a piece that is a single space is text
 - joined with nothing between, the pieces are the answer
+- nothing is sent before the first piece is asked for; an empty conversation is a `ValueError` then at the latest
 """
 
 
@@ -380,8 +381,9 @@ What the client does with those lines.
 
 - `lines`: an iterable of lines as `bytes`, with or without `\n` or `\r\n` at the end
 - yields the pieces of text, in order, as they come: from lines that begin with `data:`, followed by JSON like `{"choices": [{"delta": {"content": "Hel"}}]}`
+- `data:` may be followed by a space or not; a piece that is a single space is text
 - passes over empty lines, comments (they begin with `:`), other fields (such as `event: ping`), and events without choices or without text
-- ends at `data: [DONE]`, whatever follows
+- each piece comes before the next event is read; it ends at `data: [DONE]`, whatever follows
 """
 
 
@@ -459,9 +461,9 @@ r"""
 
 Run a program, and say what became of it.
 
-- in a process of its own: `sys.executable` with `-I` (isolated from your settings) and `-X utf8` (it prints UTF-8 everywhere); in a new, empty folder that is gone afterwards; with nothing to read from its standard input
+- in a process of its own: `sys.executable` with `-I` (isolated from your settings) and `-X utf8` (it prints UTF-8 everywhere), the code handed over with `-c`; in a new, empty folder that is gone afterwards, while the notebook stays in its own; with nothing to read from its standard input
 - returns `(status, output)`. The status is `"ok"` if it ended with exit code 0, `"error"` if with another, and `"time"` if it was still running after `seconds`, in which case it is killed
-- the output is what it printed, errors included and in order, the first 2,000 characters of it
+- the output is what it printed, errors included and in order, the first 2,000 characters of it, as a string; bytes that are no UTF-8 are no reason to stop; after `"time"` it may be `""`
 - never raises an error for anything that the program does
 
 By hand: `"print(6 * 7)"` gives `("ok", "42\n")`. `"1 / 0"` gives `"error"`, and the output ends with `ZeroDivisionError: division by zero`. `"while True: pass"` gives `"time"`.

@@ -716,7 +716,7 @@ r"""
 4. A model forgets what it is not asked for. Measure something else than the task, before and after, or you will never know.
 5. Replay of ordinary text pays most of it back, for a few more steps.
 
-**Next:** in lesson 12 nobody shows the model an answer. It is only told which of two is better.
+**Next:** in [12 · Preferences and rewards](12_preferences.ipynb) nobody shows the model an answer. It is only told which of two is better.
 
 ## Further reading
 

@@ -124,3 +124,14 @@ def test_small_stories_tell_where_and_what():
     stories = data.small_stories(20)
     assert len({report for report, _, _ in stories}) == 20 <= len(set(data.people()))
     assert all(f" in {place}." in report and f" {did} " in report for report, place, did in stories)
+
+
+def test_everyday_questions_are_held_out_and_can_be_checked():
+    questions = data.everyday_questions()
+    training, held_out = questions["training"], questions["held out"]
+    asked = [question for question, _ in held_out]
+    assert (len(set(training)), len(set(asked))) == (24, 54) and not set(training) & set(asked)
+    assert all(question.endswith("?") for question in training + asked)
+    assert sum(bool(words) for _, words in held_out) == 21
+    for question, words in held_out:  # the word that tells must not stand in the question
+        assert not any(word.lower() in question.lower().split() for word in words), question

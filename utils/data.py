@@ -322,3 +322,102 @@ def small_stories(n: int) -> list[tuple[str, str, str]]:
         )
         stories.append((report, place, did.split()[-1]))
     return stories
+
+
+# Everyday questions; behind a bar the words of which one must occur in a right answer.
+_TRAINING_QUESTIONS = """
+What is a volcano?
+Why do we sleep?
+What is a library?
+How does a bicycle work?
+What is salt?
+Why is the sky blue?
+What is a river?
+What do cows eat?
+What is music?
+Why do people wear hats?
+What is a hammer used for?
+What is winter?
+How do birds fly?
+What is a desert?
+What is a passport?
+Why do dogs bark?
+What is bread made of?
+What is a bridge?
+What is a doctor?
+How does soap work?
+What is an island?
+Why do we laugh?
+What is a calendar?
+What is glass made of?
+"""
+_HELD_OUT_QUESTIONS = """
+What is the capital of France?|Paris
+What is the capital of Italy?|Rome
+What is the capital of Japan?|Tokyo
+What is the capital of Germany?|Berlin
+What is the largest ocean?|Pacific
+Which planet do we live on?|Earth
+What is the largest planet?|Jupiter
+Who wrote Romeo and Juliet?|Shakespeare
+Which gas do we need to breathe?|oxygen
+What is frozen water called?|ice
+What do bees make?|honey
+How many days are in a week?|seven 7
+How many legs does a spider have?|eight 8
+What is the opposite of hot?|cold
+What is the currency of Japan?|yen
+Which language is spoken in Brazil?|Portuguese
+Which organ pumps blood?|heart
+What is the tallest animal?|giraffe
+What is the fastest land animal?|cheetah
+Who painted the Mona Lisa?|Leonardo
+What is a baby dog called?|puppy
+What is a mirror?
+What is a beach?
+Why do we cry?
+What is a guitar?
+What is rain?
+What is a farmer?
+How do boats float?
+What is a castle?
+What is coffee?
+What is a pilot?
+Why do leaves fall?
+What is a city?
+What is a fork?
+What is a dream?
+What is sugar?
+Why do we have bones?
+What is a whale?
+What is a newspaper?
+What is a chair?
+How does a kite fly?
+What is an onion?
+What is a theatre?
+What is paper made of?
+What is a neighbour?
+Why do stars shine?
+What is a valley?
+What is a sweater?
+What is a hospital?
+Why do we brush our teeth?
+What is a robot?
+What is a village?
+What is a lemon?
+What is the moon?
+"""
+
+
+def everyday_questions() -> dict[str, list]:
+    """Short questions such as one asks a child or an assistant.
+
+    Returns:
+        "training": 24 questions; "held out": 54 pairs of a question and a list of words. An answer
+        that is right has one of these words; where the list is empty, no word can tell.
+    """
+    held_out = [line.partition("|")[::2] for line in _HELD_OUT_QUESTIONS.strip().splitlines()]
+    return {
+        "training": _TRAINING_QUESTIONS.strip().splitlines(),
+        "held out": [(question, words.split()) for question, words in held_out],
+    }

@@ -807,9 +807,19 @@ def run_here(code, seconds=2):
 
 def run_in_the_temporary_folder(code, seconds=2):
     try:
-        return _ended(_run(code, seconds, cwd=tempfile.gettempdir()))
+        done = subprocess.run(
+            [sys.executable, "-I", "-X", "utf8", "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            encoding="utf-8",
+            errors="replace",
+            cwd=tempfile.gettempdir(),
+        )
     except subprocess.TimeoutExpired:
         return "time", ""
+    return _ended(done)
 
 
 def run_with_the_keyboard(code, seconds=2):
@@ -1071,7 +1081,227 @@ def events_decoded_twice(lines):
         yield text.encode().decode("unicode_escape")
 
 
+# --- what came to light when all was judged together
+
+
+def chat_prompt_for_the_user_only(messages, add_generation_prompt=True):
+    add = add_generation_prompt and bool(messages) and messages[-1]["role"] == "user"
+    return chat_by_pattern(messages, add)
+
+
+def chat_refusing_an_answer(messages, add_generation_prompt=True):
+    page = chat_by_pattern(messages, add_generation_prompt)
+    if add_generation_prompt and messages[-1]["role"] != "user":
+        raise ValueError("the user has to speak last")
+    return page
+
+
+def chat_with_typeerrors(messages, add_generation_prompt=True):
+    try:
+        return chat_by_pattern(messages, add_generation_prompt)
+    except ValueError as error:
+        raise TypeError(str(error)) from None
+
+
+def chat_knowing_roles(messages, add_generation_prompt=True):
+    if not messages or {m["role"] for m in messages} - {"system", "user", "assistant"}:
+        raise ValueError("nothing said, or a role that does not exist")
+    return chat_unchecked(messages, add_generation_prompt)
+
+
+def chat_yielding(messages, add_generation_prompt=True):
+    yield chat_by_pattern(messages, add_generation_prompt)
+
+
+def trim_skipping_answers(messages, budget, count):
+    kept = list(messages)
+    at = 1 if kept[0]["role"] == "system" else 0
+    while len(kept) > at and count(kept) > budget:
+        kept.pop(at)
+        if len(kept) > at and kept[at]["role"] == "assistant":
+            kept.pop(at)
+    if len(kept) == at:
+        raise ValueError("no room for the last message")
+    return kept
+
+
+def trim_counting_half_turns(messages, budget, count):
+    """Counts what is no conversation: the notebook's own `count` refuses that."""
+    at = 1 if messages[0]["role"] == "system" else 0
+    system, rest = messages[:at], messages[at:]
+    while count(system + rest) > budget or rest[0]["role"] == "assistant":
+        rest = rest[1:]
+        if not rest:
+            raise ValueError("no room for the last message")
+    return system + rest
+
+
+def trim_to_nothing(messages, budget, count):
+    try:
+        return trim_forwards(messages, budget, count)
+    except ValueError:
+        return []
+
+
+def trim_with_runtimeerrors(messages, budget, count):
+    try:
+        return trim_forwards(messages, budget, count)
+    except ValueError:
+        raise RuntimeError("it does not fit") from None
+
+
+def ask_yielding(client, model, messages, **options):
+    yield ask_with_a_dict(client, model, messages, **options)
+
+
+def stream_without_the_first_chunk(client, model, messages, **options):
+    if not messages:
+        raise ValueError("nothing to ask")
+    chunks = client.chat.completions.create(model=model, messages=messages, stream=True, **options)
+    next(chunks)
+    for chunk in chunks:
+        if chunk.choices and chunk.choices[0].delta.content:
+            yield chunk.choices[0].delta.content
+
+
+def stream_not_none(client, model, messages, **options):
+    if not messages:
+        raise ValueError("nothing to ask")
+    for chunk in client.chat.completions.create(
+        model=model, messages=messages, stream=True, **options
+    ):
+        if chunk.choices and chunk.choices[0].delta.content is not None:
+            yield chunk.choices[0].delta.content
+
+
+def stream_as_in_the_task(client, model, messages, **options):
+    if not messages:
+        raise ValueError("nothing to ask")
+    for chunk in client.chat.completions.create(
+        model=model, messages=messages, stream=True, **options
+    ):
+        yield chunk.choices[0].delta.content
+
+
+def stream_until_no_text(client, model, messages, **options):
+    if not messages:
+        raise ValueError("nothing to ask")
+    for chunk in client.chat.completions.create(
+        model=model, messages=messages, stream=True, **options
+    ):
+        if not chunk.choices or not chunk.choices[0].delta.content:
+            break
+        yield chunk.choices[0].delta.content
+
+
+def events_stripping_letters(lines):
+    for line in lines:
+        text = line.decode().strip()
+        if text.startswith("data"):
+            text = text.lstrip("data: ")  # noqa: B005
+            if text == "[DONE]":
+                return
+            yield from events_with_startswith([b"data:" + json.dumps(json.loads(text)).encode()])
+
+
+def run_in_a_session(code, seconds=2):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, "-I", "-X", "utf8", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            output = process.communicate("", timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+            return "time", ""
+    return ("ok" if process.returncode == 0 else "error"), output[:2000]
+
+
+def run_from_within(code, seconds=2):
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        return run_with_popen(code, seconds)
+
+
+def run_and_move(code, seconds=2):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            return _ended(_run(code, seconds))
+        except subprocess.TimeoutExpired:
+            return "time", ""
+
+
+def run_and_decode_nothing(code, seconds=2):
+    try:
+        return _ended(_run(code, seconds))
+    except subprocess.TimeoutExpired as error:
+        return "time", error.stdout.decode()[:2000]
+
+
+def run_and_return_what_there_was(code, seconds=2):
+    try:
+        return _ended(_run(code, seconds))
+    except subprocess.TimeoutExpired as error:
+        return "time", error.stdout
+
+
+def run_beside_its_own_file(code, seconds=2):
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "program.py")
+        script.write_text(code, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-X", "utf8", script],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=seconds,
+                cwd=folder,
+            )
+        except subprocess.TimeoutExpired:
+            return "time", ""
+    return ("error" if done.returncode else "ok"), done.stdout.decode("utf-8", "replace")[:2000]
+
+
+def run_and_wait(code, seconds=2):
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-X", "utf8", "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+        )
+        process.wait()
+        output = process.stdout.read().decode("utf-8", "replace")
+    return ("error" if process.returncode else "ok"), output[:2000]
+
+
+def run_leaving_folders(code, seconds=2):
+    try:
+        return _ended(_run(code, seconds, cwd=tempfile.mkdtemp()))
+    except subprocess.TimeoutExpired:
+        return "time", ""
+
+
+def run_a_thousand_times_as_long(code, seconds=2):
+    return _ended(_run(code, 1000 * seconds))
+
+
 RIGHT = [
+    ("10.trim_history", trim_skipping_answers),
+    ("10.run_code", run_in_a_session),
+    ("10.run_code", run_from_within),
     ("10.render_chat", chat_in_a_loop),
     ("10.render_chat", chat_by_pattern),
     ("10.render_chat", chat_with_zip),
@@ -1108,6 +1338,27 @@ RIGHT = [
 ]
 
 WRONG = [
+    ("10.render_chat", chat_prompt_for_the_user_only, "generation_prompt_only_after_the_user"),
+    ("10.render_chat", chat_refusing_an_answer),
+    ("10.render_chat", chat_with_typeerrors, None),
+    ("10.render_chat", chat_knowing_roles, "order_not_looked_at"),
+    ("10.render_chat", chat_yielding, "generator"),
+    ("10.trim_history", trim_counting_half_turns, None),
+    ("10.trim_history", trim_to_nothing, None),
+    ("10.trim_history", trim_with_runtimeerrors, None),
+    ("10.ask", ask_yielding, "generator"),
+    ("10.stream", stream_without_the_first_chunk, "first_chunk_skipped"),
+    ("10.stream", stream_not_none, "only_none_passed_over"),
+    ("10.stream", stream_as_in_the_task, "nothing_passed_over"),
+    ("10.stream", stream_until_no_text, "ended_before_it_began"),
+    ("10.read_events", events_stripping_letters, None),
+    ("10.run_code", run_and_move, "notebook_moved"),
+    ("10.run_code", run_and_decode_nothing, None),
+    ("10.run_code", run_and_return_what_there_was, "bytes_at_the_limit"),
+    ("10.run_code", run_beside_its_own_file, "program_in_its_folder"),
+    ("10.run_code", run_and_wait, "waits_without_a_limit"),
+    ("10.run_code", run_leaving_folders, "folder_left_behind"),
+    ("10.run_code", run_a_thousand_times_as_long, "no_time_limit"),
     ("10.render_chat", chat_with_replace, None),
     ("10.render_chat", chat_inserting, "changes_input"),
     ("10.render_chat", chat_with_the_assistant_last, None),
@@ -1156,7 +1407,7 @@ WRONG = [
     ("10.stream", stream_sending_at_once, "sent_at_once"),
     ("10.stream", stream_until_done, None),
     ("10.stream", stream_with_usage, None),
-    ("10.stream", stream_printing, None),
+    ("10.stream", stream_printing, "nothing_yielded"),
     ("10.stream", stream_bytes, None),
     ("10.stream", stream_swallowing, None),
     ("10.stream", stream_ten_by_ten, None),

@@ -1,5 +1,7 @@
 """Exercise 10.3, `ask`: its oracle, inputs, mistakes and hints."""
 
+import inspect
+
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.lesson10.common import UNKNOWN, Server, delta, drawn, message, refusal, talk
@@ -110,8 +112,8 @@ def _watched(answer, model, messages, options, replies):
             return Seen({"result": AN_ERROR})
         return Seen({"result": "no error"})
     text = answer(client, model, messages, **options)
-    if text is None:
-        return None
+    if text is None or inspect.isgenerator(text):
+        return text
     streamed = any(body.get("stream") for _, body in server.requests)
     return Seen({"result": text, "streamed": streamed} | server.seen(options))
 

@@ -9,6 +9,7 @@ from utils.checks.engine.compare import Seen
 from utils.checks.engine.inputs import seeded
 
 WORDS = "river lamp seven green why bread under north paper slow tell moon".split()  # noqa: SIM905
+ACCIDENTS = IndexError, KeyError, AttributeError, NameError, StopIteration
 SENTENCE, RAISES = "ValueError with a sentence", "what it raises"
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 UNKNOWN = "no-such-model"  # the server refuses to work with it
@@ -54,17 +55,17 @@ def refusal(call: Callable[[], Any], **besides: Callable[[], Any]) -> Seen:
         **besides: what else is looked at afterwards; underscores in its names stand for spaces.
     """
     try:
-        call()
-        raised = "no ValueError"
+        given = call()
+        raised = "no ValueError" if given else f"no ValueError: it returns {given!r}"
     except NotImplementedError:
         raise
     except ValueError as error:
         short = len(str(error).split()) < 2
         raised = "ValueError without a sentence" if short else SENTENCE
-    except AssertionError:
-        raised = "AssertionError"
-    except Exception:
+    except ACCIDENTS:
         raised = "no ValueError"
+    except Exception as error:
+        raised = type(error).__name__
     found = {name.replace("_", " "): look() for name, look in besides.items()}
     return Seen({RAISES: raised} | found)
 

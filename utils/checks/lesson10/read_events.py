@@ -132,7 +132,13 @@ read_events = Exercise(
         _case(_lines([_bare("data: x"), _bare("[DONE]"), _bare(": no"), _bare('"q" \\ {}')])),
         _case([b": " + _line(_bare("no")), *_lines([_bare("a"), _bare("a"), _bare("0")])]),
         _case(
-            [b"event: ping", b"data: {}", b"", *_lines([_bare("a")], after=[b"data: {", b"", b"x"])]
+            [
+                b"event: ping",
+                b"dataset: {",
+                b"data: {}",
+                b"",
+                *_lines([_bare("a")], after=[b"data: {", b"", b"x"]),
+            ]
         ),
         _case([b"data:[DONE]\r\n", b"\r\n", b"data: {", b""]),
         _case([b": hello", b"", b"data: [DONE]"]),
@@ -152,13 +158,23 @@ read_events = Exercise(
             "empty_pieces",
             "Events without text come out as empty pieces. Yield only where there is some: "
             "`if text:`.",
-            events(keep=lambda piece: True, change=lambda piece: piece or ""),
+            events(
+                text=mutants.text_or_skip,
+                keep=lambda piece: piece is not mutants.SKIP,
+                change=lambda piece: piece or "",
+            ),
         ),
         Mistake(
             "none_yielded",
             "Events without text come out as `None` or as empty pieces. Yield only where there is "
             "some: `if text:`.",
-            events(keep=lambda piece: True),
+            events(text=mutants.text_or_skip, keep=lambda piece: piece is not mutants.SKIP),
+        ),
+        Mistake(
+            "only_none_passed_over",
+            'An event may bring an empty piece, `""`, and not only `None`. Ask `if text:`, which '
+            "passes over both.",
+            events(keep=lambda piece: piece is not None),
         ),
         Mistake(
             "choices_expected",

@@ -15,6 +15,14 @@ def text(value):
     return choices[0]["delta"].get("content") if choices else None
 
 
+SKIP = object()
+
+
+def text_or_skip(value):
+    """The text of an event, or `SKIP` if it has no choices."""
+    return text(value) if json.loads(value).get("choices") else SKIP
+
+
 def events(
     prepare=lambda lines: lines,
     data=data,

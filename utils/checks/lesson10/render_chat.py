@@ -31,7 +31,7 @@ def _watched(answer, messages, *rest, **options):
     if fault(messages):
         return refusal(lambda: answer(messages, *rest, **options))
     text = answer(messages, *rest, **options)
-    return text if text is None else Seen({"result": text})
+    return Seen({"result": text}) if isinstance(text, str) else text
 
 
 def _bad(*roles):
@@ -53,10 +53,11 @@ render_chat = Exercise(
         Case([message("system", ""), message("user", "")]),
         Case(
             [message("system", "  \n"), message("user", "  Hi \n\n"), message("assistant", "\t")]
-            * 1
             + [message("user", "a\nb\n")]
         ),
         Case(talk(2, 9)),
+        Case([message("user", "Hi"), message("assistant", "Hello.")]),
+        Case(talk(4, 4, drawn(12, 2)), True),
         Case(talk(3, 6, drawn(11, 2)), False),
         Case([message("system", SYSTEM), message("user", "Who are you?")]),
         Case(
@@ -109,6 +110,12 @@ render_chat = Exercise(
             "The assistant's turn comes where nobody wants it, and is missing where it is wanted. "
             "Is there a `not` too many?",
             chat(when=lambda add: not add),
+        ),
+        Mistake(
+            "generation_prompt_only_after_the_user",
+            "After an answer you leave out the assistant's turn. It is asked for with "
+            "`add_generation_prompt`, whoever spoke last.",
+            mutants.prompt_after_the_user,
         ),
         Mistake(
             "generation_prompt_closed",
@@ -250,6 +257,18 @@ render_chat = Exercise(
             "The pages are right, but you take roles out of turn: after the system message user "
             "and assistant alternate, and the user begins.",
             chat(refuse=mutants.refuse_but(mutants.out_of_turn)),
+        ),
+        Mistake(
+            "order_not_looked_at",
+            "The pages are right, but you look only at which roles there are, not at their order: "
+            "after the system message user and assistant alternate, and the user begins.",
+            chat(refuse=mutants.refuse_but(lambda ms: ms and mutants.known_roles(ms))),
+        ),
+        Mistake(
+            "answer_refused_before_a_turn",
+            "You refuse a conversation that ends with the assistant's message where its turn is "
+            "asked for. It has a page like any other.",
+            mutants.answered_refused,
         ),
         Mistake(
             "assistant_may_begin",

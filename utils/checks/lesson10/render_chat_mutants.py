@@ -46,6 +46,20 @@ def last_left_open(messages, add_generation_prompt=True):
     return page + ("\n<|im_start|>assistant\n" if add_generation_prompt else "")
 
 
+def prompt_after_the_user(messages, add_generation_prompt=True):
+    """The assistant's turn only where it is."""
+    add = add_generation_prompt and (not messages or messages[-1]["role"] == "user")
+    return chat()(messages, add)
+
+
+def answered_refused(messages, add_generation_prompt=True):
+    """No turn for the assistant after its own."""
+    page = chat()(messages, add_generation_prompt)
+    if add_generation_prompt and messages[-1]["role"] != "user":
+        raise ValueError("the last message must be the user's")
+    return page
+
+
 def asserted(messages):
     """Refuse with `assert`."""
     assert not fault(messages)

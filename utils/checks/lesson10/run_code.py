@@ -81,6 +81,7 @@ run_code = Exercise(
         Case("print(run_code)", None, "last line"),
         Case("print('a'", None, "last line"),
         Case("import sys\nprint(sys.flags.isolated, 'utf8' in sys._xoptions)"),
+        Case(f"import sys\nprint(sys.prefix == {sys.prefix!r})"),
         Case("import sys\nsys.stdout.buffer.write(b'caf\\xe9')", None, "beginning"),
         Case(FOLDER, None, "folder", label=f"run_code({FOLDER!r})  # twice"),
         Case(
@@ -128,7 +129,7 @@ run_code = Exercise(
             "no_time_limit",
             "You wait until the program ends, or for another time than was asked for, and one in a "
             "loop never ends. Give `timeout=seconds` to `subprocess.run`.",
-            ran(run=of_these("time.sleep", mutants.no_time_limit)),
+            ran(run=of_these(mutants.no_time_limit, "time.sleep")),
         ),
         Mistake(
             "timeout_raised",
@@ -153,17 +154,35 @@ run_code = Exercise(
             ran(finish=lambda s, output: (s, None if s == "time" else output)),
         ),
         Mistake(
+            "bytes_at_the_limit",
+            "When the time is up the output is made of bytes, or `None`: so it is in "
+            '`error.stdout`, even with `text=True`. Return `"time", ""`, or decode it.',
+            mutants.as_it_is_at_timeout(),
+        ),
+        Mistake(
+            "bytes_at_the_limit_if_any",
+            "When the time is up the output is made of bytes: so it is in `error.stdout`, even "
+            'with `text=True`. Return `"time", ""`, or decode it.',
+            mutants.as_it_is_at_timeout(""),
+        ),
+        Mistake(
             "not_killed",
             "The program still runs after its time is up. `subprocess.run` kills it by itself; "
             "with `Popen` you have to: `process.kill()`.",
-            ran(run=of_these("while True", mutants.not_killed)),
+            ran(run=of_these(mutants.not_killed, "while True")),
         ),
         Mistake(
             "waits_before_reading",
             "A program that prints much gets no further in yours: a pipe holds some 64,000 bytes, "
             "and you wait for the end before you read. `communicate` or `subprocess.run` reads "
             "along.",
-            ran(run=of_these("60_000", mutants.waits_before_reading)),
+            ran(run=of_these(mutants.waits_before_reading, "60_000")),
+        ),
+        Mistake(
+            "waits_without_a_limit",
+            "You wait until the program ends (`wait()`), without a limit and before you read: one "
+            "that prints much waits for you, too. `communicate(timeout=seconds)` reads along.",
+            mutants.waits_without_a_limit,
         ),
         Mistake(
             "exit_code_for_the_status",
@@ -229,25 +248,25 @@ run_code = Exercise(
             "keyboard_read",
             "The program reads from your own standard input, and would wait for somebody to type. "
             "Give it none: `stdin=subprocess.DEVNULL`.",
-            ran(run=of_these("input()", mutants.with_the_keyboard)),
+            ran(run=of_these(mutants.with_the_keyboard, "input()")),
         ),
         Mistake(
             "in_the_notebooks_folder",
             "The program works in the folder of your notebook, and can overwrite what is there. "
             "Give it an empty one: `with tempfile.TemporaryDirectory() as folder`, `cwd=folder`.",
-            ran(run=of_these("left_behind", mutants.in_the_notebooks_folder)),
+            ran(run=of_these(mutants.in_the_notebooks_folder, "left_behind")),
         ),
         Mistake(
             "one_folder_for_all",
             "A second program finds what the first has left. Make a new folder for each: "
             "`with tempfile.TemporaryDirectory() as folder`.",
-            ran(run=of_these("left_behind", mutants.in_one_folder_for_all)),
+            ran(run=of_these(mutants.in_one_folder_for_all, "left_behind")),
         ),
         Mistake(
             "program_in_its_folder",
             "The folder is not empty when the program starts: the program itself lies in it. Hand "
             'the code over without a file, behind `"-c"`, or put the file elsewhere.',
-            ran(run=of_these("left_behind", mutants.beside_its_own_file)),
+            ran(run=of_these(mutants.beside_its_own_file, "left_behind")),
         ),
         Mistake(
             "notebook_moved",
@@ -259,7 +278,7 @@ run_code = Exercise(
             "folder_left_behind",
             "Something is left behind when the program has ended: a folder or a file. "
             "`with tempfile.TemporaryDirectory() as folder` removes what is in it.",
-            ran(run=of_these("left_behind", mutants.in_a_folder_that_stays)),
+            ran(run=of_these(mutants.in_a_folder_that_stays, "left_behind")),
         ),
         Mistake(
             "through_a_shell",
@@ -268,21 +287,27 @@ run_code = Exercise(
             ran(run=mutants.through_a_shell),
         ),
         Mistake(
+            "another_python",
+            "You start whatever Python is found first, and it may be another than the notebook's. "
+            "`sys.executable` is the one that runs here.",
+            ran(run=of_these(mutants.another_python, "sys.prefix")),
+        ),
+        Mistake(
             "not_isolated",
             "The program still sees your settings and your installed folders: `-I` is missing.",
-            ran(run=lambda code, s: mutants.once(code, s, flags=("-X", "utf8"))),
+            ran(run=mutants.with_flags("-X", "utf8")),
         ),
         Mistake(
             "not_utf8",
             "On some machines it would print in another encoding: `-X utf8` is missing (`-I` makes "
             "Python deaf to `PYTHONIOENCODING`).",
-            ran(run=lambda code, s: mutants.once(code, s, flags=("-I",))),
+            ran(run=mutants.with_flags("-I")),
         ),
         Mistake(
             "neither_isolated_nor_utf8",
             "Two options are missing behind `sys.executable`: `-I` keeps your settings out, and "
             "`-X utf8` makes it print UTF-8 everywhere.",
-            ran(run=lambda code, s: mutants.once(code, s, flags=())),
+            ran(run=mutants.with_flags()),
         ),
     ],
     hints=[

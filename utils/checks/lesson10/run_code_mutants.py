@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from utils.checks.lesson10.run_code_probe import WAITS
+
 FLAGS = "-I", "-X", "utf8"
 PIPE, STDOUT, NO_INPUT = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
 
@@ -61,6 +63,11 @@ def ran(run=once, status=status_of, text=text_of, finish=lambda status, output: 
     return mutant
 
 
+def with_flags(*flags):
+    """Other options of Python's, for the programs that can tell."""
+    return of_these(lambda code, s: once(code, s, flags=flags), "sys.flags", "é", "xe9")
+
+
 def streams(join):
     """The two streams apart, then joined."""
 
@@ -71,9 +78,9 @@ def streams(join):
     return run
 
 
-def of_these(part, run):
-    """Another way to run the programs that contain a part; the others as usual."""
-    return lambda code, seconds: (run if part in code else once)(code, seconds)
+def of_these(run, *parts):
+    """Another way to run the programs that contain one of these; the others as usual."""
+    return lambda code, seconds: (run if any(p in code for p in parts) else once)(code, seconds)
 
 
 def finished(*command, shell=False, **how):
@@ -122,7 +129,7 @@ def from_a_file_that_stays(code, seconds):
 
 def through_a_shell(code, seconds):
     """The program is part of a command that a shell reads."""
-    if "while True" in code:
+    if "time.sleep" in code:
         return once(code, seconds)
     return finished(f'{sys.executable} -I -X utf8 -c "{code}"', shell=True)
 
@@ -142,9 +149,19 @@ def waits_before_reading(code, seconds):
     return None, b"", b""
 
 
+def another_python(code, seconds):
+    """Whatever Python is found first."""
+    return 0, b"False\n", b""
+
+
+def waits_without_a_limit(code, seconds=2):
+    """`wait()` without a word about time, before anything is read."""
+    return WAITS if "60_000" in code else ran(run=of_these(no_time_limit, "time.sleep"))(code)
+
+
 def no_time_limit(code, seconds):
     """As long as it takes."""
-    return 0, b"", b""
+    return 0, b"working\n" if "working" in code else b"", b""
 
 
 def moves_the_notebook(code, seconds=2):
@@ -159,6 +176,16 @@ def raises_at_timeout(code, seconds=2):
     if status == "time":
         raise subprocess.TimeoutExpired("python", seconds)
     return status, output
+
+
+def as_it_is_at_timeout(nothing=None):
+    """`error.stdout`, which is made of bytes or nothing even with `text=True`."""
+
+    def mutant(code, seconds=2):
+        status, output = ran()(code, seconds)
+        return status, output if status != "time" else b"" if "working" in code else nothing
+
+    return mutant
 
 
 def raises_at_errors(code, seconds=2):

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from utils.checks.engine.compare import Seen
 
 HERE = "it runs in the notebook's own process"
 MOVED = "it leaves the notebook in another folder than before"
+OURS = "course_check_"
 WAITS = "it waits for ever: the check ended the program"
 PATIENCE = 6  # seconds for a program that takes none, where a busy machine let the usual two pass
 _last = {"answer": None, "here": False}
@@ -39,20 +39,36 @@ def _runs_here(answer):
     return _last["here"]
 
 
-def _children() -> set[Any]:
-    """The processes that this one has started, and theirs (ipykernel needs psutil)."""
+def _children() -> set[int]:
+    """The processes that this one has started."""
+    tasks = "/proc/self/task"
+    try:
+        return {
+            int(number)
+            for task in os.listdir(tasks)
+            for number in Path(tasks, task, "children").read_text().split()
+        }
+    except OSError:  # no Linux, or a thread has just ended
+        import psutil  # ipykernel needs it, too
+
+        return {child.pid for child in psutil.Process().children()}
+
+
+def _end(numbers: set[int]) -> None:
+    """End processes, and all that they have started."""
+    if not numbers:
+        return
     import psutil
 
-    return {*psutil.Process().children(recursive=True)}
-
-
-def _end(processes: set[Any]) -> None:
-    import psutil
-
-    for process in processes:
+    ended = []
+    for number in numbers:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(number)
+            ended += [*process.children(recursive=True), process]
+    for process in ended:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(processes, timeout=1)
+    psutil.wait_procs(ended, timeout=1)
 
 
 @contextlib.contextmanager
@@ -128,35 +144,52 @@ def _typed(text):
         os.close(kept)
 
 
-def _in_the_folder(answer, code, seconds):
-    """Two programs one after the other, in whatever folder; this one stands for the notebook's."""
-    before, temporary = os.getcwd(), tempfile.tempdir
-    with tempfile.TemporaryDirectory() as whole:
-        notebooks, theirs = (os.path.realpath(Path(whole, name)) for name in ("notebook", "tmp"))
-        for place in notebooks, theirs:
+@contextlib.contextmanager
+def _own_places() -> Iterator[tuple[str, str]]:
+    """A folder that stands for the notebook's, and one for temporary files; both are removed."""
+    usual = tempfile.tempdir
+    if usual and OURS in usual:  # left by an answer that was given up
+        usual = None
+    tempfile.tempdir = usual
+    with tempfile.TemporaryDirectory(prefix=OURS, ignore_cleanup_errors=True) as whole:
+        places = [os.path.realpath(Path(whole, name)) for name in ("notebook", "tmp")]
+        for place in places:
             os.mkdir(place)
-        tempfile.tempdir = theirs
-        os.chdir(notebooks)
+        tempfile.tempdir = places[1]
         try:
-            found = _in_peace(answer, code, seconds)
-            if not _pair(found):
-                return found
-            again = _in_peace(answer, code, seconds)
-            left = os.path.exists("left_behind.txt"), bool(os.listdir() + os.listdir(theirs))
+            yield places[0], places[1]
         finally:
-            moved = _folder() != notebooks
-            os.chdir(before)
-            tempfile.tempdir = temporary
-    if moved:
-        return MOVED
+            tempfile.tempdir = usual
+
+
+@contextlib.contextmanager
+def _within(folder: str) -> Iterator[list[str]]:
+    """Be in a folder, and say whether an answer has gone elsewhere."""
+    before, said = _folder() or os.path.expanduser("~"), []
+    os.chdir(folder)
+    inside = _folder()
+    try:
+        yield said
+        said += [MOVED] * (_folder() != inside)
+    finally:
+        os.chdir(before)
+
+
+def _twice(answer, code, seconds, places):
+    """Two programs one after the other, in whatever folder."""
+    found = _in_peace(answer, code, seconds)
+    if not _pair(found):
+        return found
+    again = _in_peace(answer, code, seconds)
+    left = [os.listdir(place) for place in places]
     there = "the folder of the notebook" if left[0] else "something" if left[1] else "nothing"
     return Seen({"result": found, "the same again": again, "what is left behind": there})
 
 
-def _at_the_limit(answer, code, seconds):
+def _at_the_limit(answer, code, seconds, whole):
     """What is said of a program that takes too long, and whether it goes on afterwards."""
-    with tempfile.TemporaryDirectory() as folder, _nothing_left(seconds) as waited:
-        beats = Path(folder, "beats")
+    with _nothing_left(seconds) as waited:
+        beats = Path(whole, "beats")
         beats.touch()
         found = _outcome(answer, f"PATH = {str(beats)!r}\n{code}", seconds)
         sizes = [beats.stat().st_size]
@@ -165,18 +198,19 @@ def _at_the_limit(answer, code, seconds):
             sizes.append(beats.stat().st_size)
     if waited.is_set():
         return WAITS
-    if _pair(found) and found[0] == "time" and "working\n".startswith(found[1].strip("\r")):
-        found = "time", ""
+    for said in "working\n", b"working\n":  # how much of it is seen in time is left open
+        if isinstance(found, tuple) and found[0] == "time" and isinstance(found[1], type(said)):
+            found = "time", found[1] if found[1] != said[: len(found[1])] else said[:0]
     return Seen({"result": found, "it still runs afterwards": sizes[-1] > sizes[0]})
 
 
-def _looked_at(answer, code, seconds, how):
+def _looked_at(answer, code, seconds, how, places):
     if _runs_here(answer):
         return HERE
     if how == "folder":
-        return _in_the_folder(answer, code, seconds)
+        return _twice(answer, code, seconds, places)
     if how == "limit":
-        return _at_the_limit(answer, code, seconds)
+        return _at_the_limit(answer, code, seconds, Path(places[0]).parent)
     with _typed(b"typed\n") if how == "typed" else contextlib.nullcontext():
         found = _in_peace(answer, code, seconds)
     if not _pair(found):
@@ -193,10 +227,8 @@ def _looked_at(answer, code, seconds, how):
 
 def watched(answer, code, seconds=None, how="plain"):
     """What comes back, as far as it is the same on every machine."""
-    notebooks = _folder() or os.path.expanduser("~")
-    try:
-        found = _looked_at(answer, code, seconds, how)
-    finally:
-        moved = _folder() != notebooks
-        os.chdir(notebooks)
+    with _own_places() as places:
+        here = places[0] if how == "folder" else _folder() or tempfile.gettempdir()
+        with _within(here) as moved:
+            found = _looked_at(answer, code, seconds, how, places)
     return MOVED if moved else found

@@ -1,5 +1,7 @@
 """Exercise 10.4, `stream`: its oracle, inputs, mistakes and hints."""
 
+from itertools import islice
+
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.lesson10 import stream_mutants as mutants
@@ -51,14 +53,15 @@ def _watched(answer, model, messages, options, events):
         return Seen({"result": "no error"})
     given = answer(client, model, messages, **options)
     before = len(server.requests)
-    if given is None or isinstance(given, str) or not hasattr(given, "__iter__"):
+    if isinstance(given, str) or not hasattr(given, "__iter__") and given is not None:
         return given
     pieces, sent = [], []
-    for piece in given:
+    for piece in () if given is None else given:
         pieces.append(piece)
         sent.append(server.sent)
     return Seen(
         {
+            "what comes back": "None" if given is None else "something to go through",
             "result": pieces,
             "requests sent before the first piece is asked for": before,
             "the first piece comes before the last is sent": not pieces or sent[0] <= last,
@@ -110,6 +113,7 @@ stream = Exercise(
         _case(talk(4, 2 * 4 + 1), ["é", "日", "🙂", "0", "None", "data: [DONE]", "[DONE]"]),
         _case([message("user", "Hi")], [*str(2**1000)], max_completion_tokens=400),
         _case([message("user", "Hi")], []),
+        _case([message("user", "Hi")], ["Y", "es"], events=[delta("Y"), delta("es"), END]),
         _case([message("user", "Hi")], ["Yes"], "m", stop=["\n"]),
         _case(
             [message("user", "Hi")],
@@ -161,6 +165,18 @@ stream = Exercise(
             streamed(texts=mutants.empty_too),
         ),
         Mistake(
+            "only_none_passed_over",
+            'A chunk may bring an empty piece, `""`, and not only `None`. Ask `if text:`, which '
+            "passes over both.",
+            streamed(texts=mutants.not_none),
+        ),
+        Mistake(
+            "nothing_passed_over",
+            "You take a text from every chunk. Some have none (`None` or empty), and some have no "
+            "choices, where `choices[0]` stops with an error: ask for choices, then for text.",
+            streamed(texts=mutants.whatever_comes),
+        ),
+        Mistake(
             "choices_expected",
             "A chunk may have no choices at all (the last one often brings only the usage), and "
             "`choices[0]` stops with an error there. Ask `if chunk.choices` first.",
@@ -179,6 +195,12 @@ stream = Exercise(
             streamed(texts=mutants.ended_without_text),
         ),
         Mistake(
+            "ended_before_it_began",
+            "You end at the first chunk without text, and that is often the very first, which "
+            "brings only the role. Pass over it: `continue`.",
+            streamed(texts=mutants.ended_at_once),
+        ),
+        Mistake(
             "ended_at_the_finish_reason",
             "You end at the chunk that has a `finish_reason`, and it may still bring text. Look "
             "for text first; the loop ends by itself.",
@@ -191,9 +213,15 @@ stream = Exercise(
             streamed(texts=mutants.first_skipped),
         ),
         Mistake(
+            "first_chunk_skipped",
+            "You leave out the first chunk. It often brings only the role, but may bring text: "
+            "look whether there is some.",
+            streamed(texts=lambda chunks: mutants.all_texts(islice(chunks, 1, None))),
+        ),
+        Mistake(
             "last_piece_lost",
             "The last piece of text is missing. Yield every piece; the loop ends by itself.",
-            streamed(texts=lambda chunks: iter([*mutants.all_texts(chunks)][:-1])),
+            streamed(texts=mutants.last_lost),
         ),
         Mistake(
             "text_so_far",
@@ -222,6 +250,11 @@ stream = Exercise(
             "You return a list: everything has to be there before anybody sees the first word. "
             "`yield` each piece inside the loop.",
             mutants.at_once(list),
+        ),
+        Mistake(
+            "nothing_yielded",
+            "You return `None`: what is printed, nobody can use. Write `yield` for each piece.",
+            mutants.at_once(lambda pieces: print(*pieces)),
         ),
         Mistake(
             "returns_a_string",

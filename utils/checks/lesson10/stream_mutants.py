@@ -1,5 +1,7 @@
 """Mistakes of exercise 10.4 as code: streaming with one step replaced."""
 
+from itertools import islice, pairwise
+
 
 def refuse(messages):
     """Refuse what the task says."""
@@ -70,6 +72,28 @@ def empty_too(chunks):
             yield chunk.choices[0].delta.content or ""
 
 
+def not_none(chunks):
+    """Every piece that is not None."""
+    for chunk in chunks:
+        if chunk.choices and chunk.choices[0].delta.content is not None:
+            yield chunk.choices[0].delta.content
+
+
+def whatever_comes(chunks):
+    """Without a look at anything."""
+    for chunk in chunks:
+        yield chunk.choices[0].delta.content
+
+
+def ended_at_once(chunks):
+    """End where a chunk has no text."""
+    for chunk in chunks:
+        found = [*all_texts([chunk])]
+        if not found:
+            return
+        yield from found
+
+
 def choices_expected(chunks):
     """Take the first choice without a look whether there is one."""
     for chunk in chunks:
@@ -106,7 +130,13 @@ def ended_with_a_reason(chunks):
 
 def first_skipped(chunks):
     """Leave out the first piece."""
-    yield from [*all_texts(chunks)][1:]
+    yield from islice(all_texts(chunks), 1, None)
+
+
+def last_lost(chunks):
+    """Hold each piece back until the next has come."""
+    for piece, _ in pairwise(all_texts(chunks)):
+        yield piece
 
 
 def so_far(chunks):

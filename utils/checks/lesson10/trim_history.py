@@ -5,6 +5,7 @@ import operator
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.lesson10.common import drawn, message, refusal, talk
+from utils.checks.lesson10.render_chat_mutants import chat
 
 
 def _parts(messages):
@@ -139,22 +140,19 @@ def _watched(answer, messages, budget, count):
     return Seen({"result": kept, "a new list": kept is not messages})
 
 
+render_chat = chat()  # it refuses what is no conversation, as the notebook's own does
 COUNTS = {
-    "len": len,
-    "lambda messages: sum(len(m['content'].split()) for m in messages)": lambda messages: sum(
-        len(m["content"].split()) for m in messages
-    ),
-    "lambda messages: sum(len(m['content']) + 4 for m in messages)": lambda messages: sum(
-        len(m["content"]) + 4 for m in messages
-    ),
-    "lambda messages: 3 + sum(len(m['content'].split()) for m in messages)": lambda messages: (
-        3 + sum(len(m["content"].split()) for m in messages)
-    ),
-    "lambda messages: len({w for m in messages for w in m['content'].split()})": lambda messages: (
-        len({word for m in messages for word in m["content"].split()})
-    ),
+    text: eval(text)
+    for text in (
+        "len",
+        "lambda messages: sum(len(m['content'].split()) for m in messages)",
+        "lambda messages: sum(len(m['content']) + 4 for m in messages)",
+        "lambda messages: 3 + sum(len(m['content'].split()) for m in messages)",
+        "lambda messages: len({w for m in messages for w in m['content'].split()})",
+        "lambda messages: len(render_chat(messages))",
+    )
 }
-MESSAGES, WORDS, SIGNS, WORDS_AND_3, DIFFERENT_WORDS = COUNTS
+MESSAGES, WORDS, SIGNS, WORDS_AND_3, DIFFERENT_WORDS, PAGE = COUNTS
 
 
 def _case(messages, budget, count=MESSAGES):
@@ -203,6 +201,7 @@ trim_history = Exercise(
         *[_case(UNEVEN[1:], room, WORDS) for room in (22, 21, 15, 7, 2, 1)],
         *[_case(UNEVEN, room, WORDS_AND_3) for room in (27, 26, 20, 19, 12, 11, 7, 6)],
         _case(UNEVEN, 40, SIGNS),
+        *[_case(UNEVEN, room, PAGE) for room in (400, 180, 60)],
         _case([*LONG[:5], message("user", "a1 u1")], 4, DIFFERENT_WORDS),
         _case(_named("u1", "a1", "u1", "a1", "u1", "a1", "u1"), 2, DIFFERENT_WORDS),
         _case(_named("u1"), 1),
