@@ -11,10 +11,11 @@ from utils.checks.lesson12.common import SUMS, preferred, with_sentence
 NAMES = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"]
 
 
-def _dpo_loss(pc, pr, rc, rr, beta):
+def _dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     if beta <= 0:
         raise ValueError("beta must be above 0")
-    return preferred(beta * ((pc - rc.detach()) - (pr - rr.detach())))
+    chosen = policy_chosen - reference_chosen.detach()
+    return preferred(beta * (chosen - (policy_rejected - reference_rejected.detach())))
 
 
 def _dpo(
