@@ -145,6 +145,8 @@ def difference(got: Any, expected: Any, tolerance: Tolerance) -> str | None:
         return f"expected it to raise {type(expected.error).__name__}, and it {does}"
     if isinstance(expected, Seen):
         if not isinstance(got, Seen):
+            if "result" not in expected:
+                return f"it returns {_brief(got)}, and that is not what is asked for"
             return difference(got, expected["result"], tolerance)
         for key in differing_parts(got, expected, tolerance):
             if key.startswith("gradient") and isinstance(got.get(key), str):

@@ -159,7 +159,8 @@ def _case(messages, budget, count=MESSAGES):
     shown = ",\n    ".join(map(str, messages))
     call = f"trim_history(\n    [{shown}],\n    {budget}, "
     how = f"\n    {count}" if len(count) > 20 else count
-    return Case(messages, budget, COUNTS[count], label=f"{call}{how})")
+    given = [dict(one) for one in messages]  # afresh: an answer may change what it is given
+    return Case(given, budget, COUNTS[count], label=f"{call}{how})")
 
 
 def _named(*names):
