@@ -408,7 +408,7 @@ WRONG = [
     ("12.dpo_loss", dpo_by_probabilities, "log_of_sigmoid"),
     ("12.dpo_loss", dpo_asserting),
     ("12.dpo_loss", dpo_without_a_sentence),
-    ("12.dpo_loss", dpo_zero_allowed),
+    ("12.dpo_loss", dpo_zero_allowed, "zero_allowed"),
     ("12.dpo_loss", dpo_everything_detached),
     ("12.dpo_loss", dpo_policy_turned_round),
     ("12.dpo_loss", dpo_as_ipo, None),

@@ -178,6 +178,12 @@ dpo_loss = Exercise(
             _dpo(constant=False),
         ),
         Mistake(
+            "zero_allowed",
+            "You refuse a negative `beta` and take 0, with which nothing is learned: refuse "
+            "`beta <= 0`.",
+            lambda pc, pr, rc, rr, beta: _dpo(refuses=beta < 0)(pc, pr, rc, rr, beta),
+        ),
+        Mistake(
             "any_beta",
             "You take any `beta`. At 0 nothing is learned, and below 0 the opposite of what was "
             "preferred: raise a ValueError with a sentence.",

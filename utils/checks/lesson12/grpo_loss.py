@@ -87,7 +87,7 @@ grpo_loss = Exercise(
         _known([[0.5, 0.2]], [[0.5, 0.5]], [1.0], [[True, True]]),
         _known([[0.5, 0.7]], [[0.5, 0.5]], [-1.0], [[True, True]]),
         _known([[0.5, 0.2]], [[0.5, 0.5]], [-1.0], [[True, True]]),
-        _known([[0.6, 0.9]], [[0.5, 0.3]], [1.0], [[True, False]]),
+        _known([[0.55, 0.9]], [[0.5, 0.3]], [1.0], [[True, False]]),
         _known(
             [[0.6, 0.9], [0.2, 0.3], [0.1, 0.8]],
             [[0.5, 0.3], [0.3, 0.3], [0.2, 0.75]],
@@ -109,6 +109,12 @@ grpo_loss = Exercise(
             "You take the larger of the two. The smaller one is wanted: a gain is never paid "
             "beyond the clip, and a loss always.",
             _loss(gain=lambda r, A, clip: torch.maximum(r * A, r.clamp(1 - clip, 1 + clip) * A)),
+        ),
+        Mistake(
+            "smaller_ratio",
+            "You take the smaller of the two *ratios*. It is the smaller of the two products with "
+            "A, which is another one where A is negative.",
+            _loss(gain=lambda r, A, clip: torch.minimum(r, r.clamp(1 - clip, 1 + clip)) * A),
         ),
         Mistake(
             "always_clipped",
