@@ -123,7 +123,7 @@ render_chat = checks.render_chat(render_chat)
 
 # %% [markdown]
 r"""
-**Proved equal.** Hugging Face keeps the template in the model's folder, as a small program in the language Jinja, and `apply_chat_template` runs it. From here on a line of that is all one needs.
+**Proved equal.** Hugging Face keeps the template in the model's folder, as a small program in the language Jinja, and `apply_chat_template` runs it. From here on a line of that is all one needs. (Yours is stricter: the template takes most conversations that you refuse.)
 """
 
 
@@ -200,9 +200,9 @@ for wording, history in (
 
 # %% [markdown]
 r"""
-With the conversation before its eyes the model finds 14 of the 20 names. Without it, none. But look at the line in the middle: the same wish in other words, and more than half of that is gone. The name stands on the page in both. What differs is how pages with such a sentence usually go on; a small model has to be asked in the right words. (And the rule that counts here lets something through: an answer like *Hello, I'm Ben* contains the name and has it all wrong.)
+With the conversation before its eyes the model finds 14 of the 20 names. Without it, none. But look at the line in the middle: the same wish in other words, and more than half of that is gone. The name stands on the page in both. What differs is how pages with such a sentence usually go on; a small model has to be asked in the right words. (And the rule that counts here lets something through: an answer like *Hello, I'm Ben* contains the name and has it all wrong. Some of the second line's are of this kind.)
 
-A history grows, and a window has an end (8,192 tokens for SmolLM2), and long before it each answer gets slower and dearer. Something has to go. What goes is the *oldest*, in **whole turns**: an answer without its question confuses a model more than a missing one. And the system message stays, or the model forgets who it is.
+A history grows, and a window has an end (8,192 tokens for SmolLM2), and long before it each answer gets slower and dearer. Something has to go. What goes is the *oldest*, in **whole turns**: an answer without its question makes no sense. And the system message stays, or the model forgets who it is.
 
 ### Exercise 10.2 · `trim_history` ★★ · 12 minutes
 
@@ -269,7 +269,7 @@ print("ready:", server is None or server.alive)
 
 # %% [markdown]
 r"""
-Set `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `OPENAI_MODEL` in the shell before you start Jupyter, and the same lines talk to a hosted model. In the *shell*, not here: **a key never stands in a notebook**. Notebooks are saved, sent and committed, with their outputs. Keys that stood in one for a minute have been found and used by strangers within the hour; if it happens to you, revoke the key, since deleting the cell does not help.
+Set `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `OPENAI_MODEL` in the shell before you start Jupyter, and the same lines talk to a hosted model. In the *shell*, not here: **a key never stands in a notebook**. Notebooks are saved, sent and committed, with their outputs. If it happens to you, revoke the key, since deleting the cell does not help.
 
 ### Exercise 10.3 · `ask` ★ · 6 minutes
 
@@ -548,9 +548,9 @@ for name in ("factorial(n)", "longest(words)"):
 
 # %% [markdown]
 r"""
-The factorial has the shape of every textbook's, and never ends: the line that stops it is missing. The other hands `max` the right things in the wrong way. Both look like code, and read quickly they look right. That is the most expensive kind of wrong, and running it is the cure.
+The factorial has the shape of every textbook's, but the line that stops it is missing. The other uses `max`, and does not say by what. Both look like code, and read quickly they look right. That is the most expensive kind of wrong, and running it is the cure.
 
-All five in one picture. Twenty cases are few: the line through each bar is the interval in which the true rate may lie with 95% confidence (Wilson, 1927; lesson 13 explains it).
+All five in one picture. Twenty cases are few: the line through each bar is the interval in which the true rate may lie with 95% confidence (Wilson, 1927).
 """
 
 # %%
@@ -575,7 +575,7 @@ assert 5 <= results["writing a function"] <= 17
 
 # %% [markdown]
 r"""
-A correct sentence is what a language model is made of, and it nearly always comes. Repeating what stands on the page, and the commonest shapes of code: about half or more. What has to be *known* (French) or *chosen* (what matters in a report, in how many words), hardly ever. All five jobs look equally fluent on the screen, which is why one counts.
+A correct sentence is what a language model is made of, and it nearly always comes. (Those that are called wrong were cut off by our limit of 30 tokens. Print them.) Repeating what stands on the page, and the commonest shapes of code: about half or more. What has to be *known* (French) or *chosen* (what matters in a report, in how many words), hardly ever. All five jobs look equally fluent on the screen, which is why one counts.
 
 Much of this is a matter of size, and some of training: lesson 11 takes a job at which this very model scores nothing, and teaches it.
 

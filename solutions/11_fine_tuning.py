@@ -2,7 +2,7 @@
 r"""
 # 11 · Fine-tuning
 
-A model that others have trained can do what they wanted. In this lesson it learns what *you* want: somebody says "could you make the kitchen bright?", and the model writes `lamp.on(kitchen)`, and in a drawn house a lamp goes on. It could not do that before. A minute later it can, for sentences that it has never seen, and less than one hundredth of its numbers has moved.
+A model that others have trained can do what they wanted. In this lesson it learns what *you* want: somebody says "could you make the kitchen bright?", and the model writes `lamp.on(kitchen)`, and in a drawn house a lamp goes on. It could not do that before. A minute later it can, for sentences that it has never seen, with an adapter of less than a hundredth of its size.
 
 That is half of the lesson. The other half is the bill. You will measure what the model has forgotten meanwhile, and pay a part of it back. And you will give the old model a fair chance: the same task, with examples in the prompt and no training at all.
 
@@ -61,7 +61,7 @@ We have 162 wordings of a wish, 118 sentences that wish for nothing of the kind,
 - **new rooms**: known wordings, but rooms that no training sentence names;
 - **new nonsense**: other sentences that want no lamp. Some are traps: "turn the volume up", "my lamp shop opens at nine".
 
-The test sentences were written after everything else in this lesson had been settled, on other sentences. Had they been used for choosing the settings, they would no longer tell how good the result is.
+The sentences of the first and the last kind were written after everything else in this lesson had been settled, on others. Had they been used for choosing the settings, they would no longer tell how good the result is.
 """
 
 # %%
@@ -276,7 +276,7 @@ rival = {kind: say(kind, right_after_examples(pairs)) for kind, pairs in held_ou
 
 # %% [markdown]
 r"""
-From six lines of text it takes the form, the rooms and some of the meaning. That is remarkable, and it is the number to beat. (Which six lines, matters a good deal. These were not searched for; somebody who searched would find better ones.)
+From six lines of text it takes the form, the rooms and some of the meaning. That is remarkable, and it is the number to beat. (Which six lines, matters a good deal. These were not searched for. Put others there, more nonsense among them, and the three numbers change a great deal.)
 
 ## 4 A small change to a large matrix
 
@@ -549,11 +549,11 @@ plots.show(
 
 # %% [markdown]
 r"""
-Beside six examples in the prompt that is another world, and most of what was forgotten has come back. Most, not all: the perplexity is still above the old one, and the animals are still odd. The falling rate has a part in the cure as well, since the steps of the end are small; replay alone would be measured by one more training, with the same rates and without replay. (A good exercise, and half a minute.)
+Beside six examples in the prompt that is another world, and most of what was forgotten has come back. Most, not all: the perplexity is still above the old one, and the animals are still odd. Is it the replay, or only the falling rate, the small steps of the end? **Predict**, and train once more from `tuned` with the same rates and without replay. (A good exercise, and half a minute.)
 
 How sure are these numbers? The intervals above are about the 54 sentences. They are not about the *training*: another seed gives another model, and with so short a training it may be ten points better or worse. Set `torch.manual_seed(1)` and `seed=1` in section 6 and see. Whoever reports one run has measured luck, too.
 
-**Does masking the prompt matter?** Here is one more experiment for you: let `row` return `ids, ids`, and train again. When this lesson was made, we could not measure a difference. It is done for a reason all the same: where prompts are long and answers short, most of the loss would be about the prompts.
+**Does masking the prompt matter?** Here is one more experiment for you: put `[(ids, ids) for ids, _ in examples]` in place of `examples`, and train again. (Leave `row` alone, for the scores use it.) When this lesson was made, we could not measure a difference. It is done for a reason all the same: where prompts are long and answers short, most of the loss would be about the prompts.
 
 ## 8 One matrix again
 

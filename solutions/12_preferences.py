@@ -292,7 +292,7 @@ assert with_truth > 0.6
 
 # %% [markdown]
 r"""
-Better than a coin, and far from perfect. That is what reward models are like: the one of Ouyang et al. agrees with people it has not seen in 72.4% of pairs (§4.1), and people with each other hardly more. We will let a model be taught by ours in section 6. Remember the number.
+Better than a coin, and far from perfect. That is what reward models are like: the one of Ouyang et al. agrees with people who had no part in its training in 69.6% of pairs (§4.1), and people do not always agree with each other either. We will let a model be taught by ours in section 6. Remember the number.
 
 ## 4 Without a reward model
 
@@ -348,7 +348,7 @@ assert abs(slope[0][0] - (up - down) / 2e-6) < 1e-8
 
 # %% [markdown]
 r"""
-Now in earnest, with SmolLM2. It is a talker: ask it something, and it goes on for as long as it may. We prefer **one sentence**. The pairs come from the model itself. It answers sixteen questions; *chosen* is its answer up to the end of the first sentence, followed by the end mark; *rejected* is the same with six more tokens.
+Now in earnest, with SmolLM2. It is a talker: ask it something, and it goes on for as long as it may. We prefer **one sentence**. The pairs come from the model itself. It answers some questions; *chosen* is its answer up to the end of the first sentence, followed by the end mark; *rejected* is the same with up to six more tokens. (Only questions with a long enough answer give a pair.)
 """
 
 # %%
@@ -537,7 +537,7 @@ On the right *both* fall: the chosen answers, too, have become far less likely t
 
 Back to the sorter. Whether digits are sorted can be checked by a rule, as the result of a sum can, or a program by its tests. Then no judge is needed, and no pairs. Let the model try, and make likelier what was rewarded: **reinforcement learning**.
 
-One question remains: rewarded, compared with what? Half of the answers to an easy prompt are right by themselves. GRPO (Shao et al., 2024, §4.1.1) has a simple reply: draw a **group** of answers to the *same* prompt, and compare each with its group.
+One question remains: rewarded, compared with what? To an easy prompt most answers are right by themselves. GRPO (Shao et al., 2024, §4.1.1) has a simple reply: draw a **group** of answers to the *same* prompt, and compare each with its group.
 
 ### Exercise 12.4 · `group_advantages` ★★ · 8 minutes
 
@@ -613,9 +613,9 @@ Now the loss. Answers are expensive to draw, so each batch of them is used for m
 
 ### Exercise 12.6 · `grpo_loss` ★★★ · 15 minutes
 
-- `log_probs`, `old_log_probs`: `(B, T)`, of the drawn tokens, now and when they were drawn (constants); `advantages`: `(B,)`, one for each answer; `mask`: `(B, T)`, True at the tokens that count
+- `log_probs`, `old_log_probs`: `(B, T)`, of the drawn tokens, now and when they were drawn (constants: no gradient flows into those); `advantages`: `(B,)`, one for each answer; `mask`: `(B, T)`, True at the tokens that count
 - ratio = exp(`log_probs` − `old_log_probs`); for each token −min(ratio · A, clipped ratio · A), the ratio clipped to 1 − `clip` … 1 + `clip`
-- returns the mean over all tokens with `mask`, shape `()`. What stands elsewhere may be anything, NaN included
+- returns the mean over all tokens with `mask`, shape `()` (Shao et al. take a mean for each answer first). What stands elsewhere may be anything, NaN included, and must reach neither the result nor the gradient
 - no token with `mask` is a `ValueError` (with a sentence)
 
 By hand: one answer of two tokens, A = 1, old ln 0.5 twice, now ln 0.5 and ln 0.7. The ratios are 1 and 1.4, the second is clipped to 1.2: −(1 + 1.2) / 2 = −1.1.
@@ -694,7 +694,7 @@ assert min(shares) > before + 0.03
 
 # %% [markdown]
 r"""
-Without a single new example, by trying and being told *yes* or *no*. The large models that think aloud before they answer a mathematical question were trained in this way, with a rule that checks the result (DeepSeek-AI, 2025, §2.2). It works where the model is right *sometimes*: in a group of eight wrong answers all advantages are zero.
+Without a single new example, by trying and being told *yes* or *no*. (How much of it is new ability, and how much only less chance in the drawing? Lesson 9's greedy choice, before and after, would tell. Try it.) The large models that think aloud before they answer a mathematical question were trained in this way, with a rule that checks the result (DeepSeek-AI, 2025, §2.2). It works where the model is right *sometimes*: in a group of eight wrong answers all advantages are zero.
 
 ## 6 What you reward is what you get
 
@@ -723,7 +723,7 @@ axes[0].set(xlabel="step", title="what is optimised: the learned reward")
 axes[1].set(xlabel="step", title="what was meant: the share of right answers", ylim=(0, 1))
 axes[0].legend()
 plots.show(
-    fig, "Without a penalty the learned reward climbs steadily while the share of right answers falls "
+    fig, "Without a penalty the learned reward climbs while the share of right answers falls "
     "to nothing; with a penalty both change little. Two seeds each.",
 )
 
@@ -740,9 +740,9 @@ for (_, run), (_, other) in zip(free, held, strict=True):
 r"""
 This is **reward hacking**, and nothing in it is a slip. The reward model was trained on answers that the *old* model gave, and among those it can tell better from worse. The new model leaves that region. It finds answers such as no one had ever shown the judge, to which the judge, for no good reason, gives high scores; and being trained to find them, it finds them. (They even look like answers: six digits, nearly sorted. They are not the digits of the question.) By the number that is optimised all is well, better than ever. By the truth hardly an answer is left that is right. If you had not had the right-hand picture, what would have told you?
 
-That is Goodhart's law: when a measure becomes a target, it ceases to be a good measure. Gao et al. (2023, §3) measured it for language models, and the curves look like these.
+That is Goodhart's law: when a measure becomes a target, it ceases to be a good measure. Gao et al. (2023, §3) measured it for language models with better judges than ours; there the truth rises for a while before it falls.
 
-The penalty keeps the model where the judge knows its way about. It is no cure for a bad judge: with it only a little is lost here, and nothing is gained. Look at the blue curves on the right. A better judge, new opinions on the *new* model's answers, and stopping early all help; the leash only limits the damage.
+The penalty keeps the model where the judge knows its way about. It is no cure for a bad judge: with it some percent are lost here, and nothing is gained. Look at the blue curves on the right. A better judge, new opinions on the *new* model's answers, and stopping early all help; the leash only limits the damage.
 
 ## 7 What was not run
 
@@ -762,7 +762,7 @@ r"""
 
 1. Assistants are made in steps: pretraining, examples, preferences or rewards. Each later step needs less to be written down, and more to be watched.
 2. Bradley and Terry's loss turns "this one is better" into scores. DPO uses the model itself as the score; at the start its loss is ln 2, and its chosen answers should not become less likely.
-3. GRPO compares an answer with its own group, moves by clipped steps, and is held by a KL penalty. With a reward that checks the truth it goes beyond its examples.
+3. GRPO compares an answer with its own group, moves by clipped steps, and is held by a KL penalty. With a reward that checks the truth it needs no more examples.
 4. A learned reward is right where it was trained. A model that optimises it goes elsewhere. Keep a measure of the truth that nobody optimises.
 5. What can be asked for in the prompt needs no training. Measure that rival first.
 
@@ -773,6 +773,6 @@ r"""
 - Ouyang et al., 2022, "Training language models to follow instructions with human feedback": §3, the three steps; §4, what came of them.
 - Rafailov et al., 2023, "Direct preference optimization: your language model is secretly a reward model": §4.
 - Shao et al., 2024, "DeepSeekMath": §4.1, GRPO; DeepSeek-AI, 2025, "DeepSeek-R1": what it led to.
-- Gao, Schulman and Hilton, 2023, "Scaling laws for reward model overoptimization": §3, the same picture, with real reward models.
+- Gao, Schulman and Hilton, 2023, "Scaling laws for reward model overoptimization": §3, the same with large reward models.
 - Schulman, 2020, "Approximating KL divergence": a short note on the three estimators.
 """
