@@ -372,7 +372,71 @@ def grpo_policy_gradient(log_probs, old_log_probs, advantages, mask, clip=0.2):
     return -(log_probs[mask] * advantages[:, None].expand(mask.shape)[mask]).mean()
 
 
+# One case may leave no room for accidents: labels in place, views, rows without a token, the kink
+def labels_in_place(logits, labels):
+    counts = labels != -100
+    labels[~counts] = 0
+    return (logits.log_softmax(-1).gather(-1, labels[..., None])[..., 0] * counts).sum(1)
+
+
+def by_view(logits, labels):
+    B, T, V = logits.shape
+    nats = F.cross_entropy(logits.view(B * T, V), labels.flatten(), reduction="none")
+    return -nats.view(B, T).sum(1)
+
+
+def dpo_in_float32(pc, pr, rc, rr, beta):
+    if not beta > 0:
+        raise ValueError(f"beta is {beta}, not above 0")
+    off = (rc - rr).detach().float()
+    return F.softplus(-beta * (pc.float() - pr.float() - off)).mean()
+
+
+def dpo_with_one_detach(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be above 0")
+    return -F.logsigmoid(beta * ((pc - rc.detach()) - (pr - rr))).mean()
+
+
+def with_an_epsilon_of_1e_6(rewards):
+    r = rewards.float()
+    return (r - r.mean(1, keepdim=True)) / (r.std(1, keepdim=True, correction=0) + 1e-6)
+
+
+def kl_capped(log_probs, reference_log_probs):
+    d = reference_log_probs.detach() - log_probs
+    return (d.exp() - d - 1).clamp(max=10)
+
+
+def kl_within_five(log_probs, reference_log_probs):
+    d = (reference_log_probs.detach() - log_probs).clamp(-5, 5)
+    return d.exp() - d - 1
+
+
+def ppo_with_a_limit(log_probs, old_log_probs, advantages, mask, clip=0.2):
+    if not mask.any():
+        raise ValueError("there is no token to learn from")
+    A = advantages.repeat_interleave(mask.sum(1))
+    ratio = (log_probs[mask] - old_log_probs.detach()[mask]).exp()
+    limit = torch.where(A >= 0, (1 + clip) * A, (1 - clip) * A)
+    return -torch.minimum(ratio * A, limit).mean()
+
+
+def any_empty_row_refused(log_probs, old_log_probs, advantages, mask, clip=0.2):
+    if not mask.any(1).all():
+        raise ValueError("an answer has no token")
+    return ppo_with_a_limit(log_probs, old_log_probs, advantages, mask, clip)
+
+
+def mask_in_place(log_probs, old_log_probs, advantages, mask, clip=0.2):
+    loss = ppo_with_a_limit(log_probs, old_log_probs, advantages, mask.clone(), clip)
+    mask.logical_not_()
+    return loss
+
+
 RIGHT = [
+    ("12.group_advantages", with_an_epsilon_of_1e_6),
+    ("12.grpo_loss", ppo_with_a_limit),
     *(("12.sequence_log_prob", answer) for answer in (
         by_cross_entropy, by_loops, by_multiplying, by_one_hot, by_normalising, by_nll,
     )),
@@ -391,6 +455,14 @@ RIGHT = [
 ]  # fmt: skip
 
 WRONG = [
+    ("12.sequence_log_prob", labels_in_place, "changes_input"),
+    ("12.sequence_log_prob", by_view, None),
+    ("12.dpo_loss", dpo_in_float32, "always_float32"),
+    ("12.dpo_loss", dpo_with_one_detach, "gradient_to_reference_rejected"),
+    ("12.kl_penalty", kl_capped, None),
+    ("12.kl_penalty", kl_within_five, None),
+    ("12.grpo_loss", any_empty_row_refused, None),
+    ("12.grpo_loss", mask_in_place, "changes_input"),
     ("12.sequence_log_prob", no_mask_at_all),
     ("12.sequence_log_prob", clamped_only, "masked_count_as_token_0"),
     ("12.sequence_log_prob", default_mean),

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
 from utils.checks.engine.probes import with_slopes
@@ -21,7 +22,7 @@ def _dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_reject
 def _dpo(
     margin=lambda pc, pr, rc, rr: (pc - rc) - (pr - rr),
     loss=lambda margin, beta: preferred(beta * margin),
-    constant=True,
+    constant=(True, True),
     refuses=True,
 ):
     """The loss with one step replaced."""
@@ -29,7 +30,7 @@ def _dpo(
     def mutant(pc, pr, rc, rr, beta):
         if refuses and beta <= 0:
             raise ValueError("beta must be above 0")
-        rc, rr = (rc.detach(), rr.detach()) if constant else (rc, rr)
+        rc, rr = (x.detach() if c else x for x, c in zip((rc, rr), constant, strict=True))
         return loss(margin(pc, pr, rc, rr), beta)
 
     return mutant
@@ -39,11 +40,18 @@ def _probe(answer, pc, pr, rc, rr, beta):
     def of_tensors(*four):
         return with_sentence(answer, *four, beta)
 
-    return with_slopes(of_tensors, pc, pr, rc, rr, names=NAMES)
+    found = with_slopes(of_tensors, pc, pr, rc, rr, names=NAMES)
+    if not isinstance(found, Seen):
+        return found
+    return Seen(found | {"dtype": str(found["result"].dtype)})  # small steps need float64
 
 
 def _known(*numbers, beta, raises=None):
     return Case(*(torch.tensor(x) for x in numbers), beta, raises=raises)
+
+
+def _double(case):
+    return Case(*(x.double() for x in case.args[:4]), case.args[4])
 
 
 def _drawn(seed, n, beta, size):
@@ -73,6 +81,7 @@ dpo_loss = Exercise(
         _known([-100.0], [-900.0], [-900.0], [-100.0], beta=2.0),
         _drawn(1, 6, 0.1, 3.0),
         _drawn(11, 32, 0.7, 2.0),
+        _double(_known([-10.0, -7.0], [-12.0, -9.0], [-11.0, -8.5], [-11.0, -8.0], beta=0.5)),
         _known([-10.0], [-12.0], [-11.0], [-11.0], beta=0.0, raises=ValueError),
         _known([-10.0], [-12.0], [-11.0], [-11.0], beta=-0.1, raises=ValueError),
     ],  # fmt: skip
@@ -175,7 +184,25 @@ dpo_loss = Exercise(
             "gradient_to_the_reference",
             "A gradient flows into the reference's numbers, as if the reference could be moved as "
             "well. It is a constant: `.detach()`.",
-            _dpo(constant=False),
+            _dpo(constant=(False, False)),
+        ),
+        Mistake(
+            "gradient_to_reference_chosen",
+            "A gradient still flows into `reference_chosen`. Both of the reference's inputs are "
+            "constants: `.detach()` this one too.",
+            _dpo(constant=(False, True)),
+        ),
+        Mistake(
+            "gradient_to_reference_rejected",
+            "A gradient still flows into `reference_rejected`. Both of the reference's inputs are "
+            "constants: `.detach()` this one too.",
+            _dpo(constant=(True, False)),
+        ),
+        Mistake(
+            "always_float32",
+            "The numbers are right, but they come back in float32 where float64 was given, and the "
+            "small steps below need all its digits. Leave the dtype as it is.",
+            lambda *inputs: _dpo()(*(x.float() for x in inputs[:4]), inputs[4]),
         ),
         Mistake(
             "zero_allowed",

@@ -51,8 +51,12 @@ def _smallest_to_largest(rewards):
 
 def _probe(answer, rewards):
     got = answer(rewards)
-    is_float = isinstance(got, torch.Tensor) and got.is_floating_point()
-    return got.float() if is_float else got  # any float will do
+    if not isinstance(got, torch.Tensor) or not got.is_floating_point():
+        return got
+    if got.shape == rewards.shape:  # 1e-6 added to a spread of 0 leaves a little: no mistake
+        equal = (rewards == rewards[:, :1]).all(1, keepdim=True)
+        got = got.masked_fill(equal & (got.abs() < 0.01), 0)
+    return got.float()  # any float will do
 
 
 def _ones(seed, P, G, dtype):

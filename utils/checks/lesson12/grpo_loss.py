@@ -50,7 +50,7 @@ def _mean_of_means(gain, mask):
 
 def _probe(answer, log_probs, old, advantages, mask, clip=None):
     def of_tensors(new, old):
-        given = (new, old, advantages.clone(), mask.clone())
+        given = (new, old, advantages, mask)
         return with_sentence(answer, *given, *([] if clip is None else [clip]))
 
     return with_slopes(of_tensors, log_probs, old, names=["log_probs", "old_log_probs"])
@@ -89,12 +89,15 @@ grpo_loss = Exercise(
         _known([[0.5, 0.2]], [[0.5, 0.5]], [-1.0], [[True, True]]),
         _known([[0.55, 0.9]], [[0.5, 0.3]], [1.0], [[True, False]]),
         _known(
-            [[0.6, 0.9], [0.2, 0.3], [0.1, 0.8]],
+            [[0.58, 0.9], [0.2, 0.3], [0.1, 0.8]],
             [[0.5, 0.3], [0.3, 0.3], [0.2, 0.75]],
             [1.0, -0.5, 0.0],
             [[True, False], [True, True], [True, True]],
         ),
         _known([[0.7, 0.5]], [[0.5, 0.5]], [1.0], [[True, True]], 0.5),
+        _known(
+            [[0.3, 0.7], [0.4, 0.2]], [[0.5, 0.5]] * 2, [1.0, 2.0], [[False] * 2, [False, True]]
+        ),
         _drawn(1, 3, 4),
         _drawn(11, 4, 4, 0.1),
         _drawn(21, 5, 7, 0.3, apart=0.8),

@@ -34,7 +34,7 @@ def _last_entry_for_masked(log_p, labels):
 
 
 def _probe(answer, logits, labels):
-    return with_slopes(lambda x: answer(x, labels.clone()), logits, names=["logits"])
+    return with_slopes(lambda x: answer(x, labels), logits, names=["logits"])
 
 
 def _case(seed, B, T, V, left_out, size=1.0):
@@ -45,6 +45,16 @@ def _case(seed, B, T, V, left_out, size=1.0):
     label = f"sequence_log_prob(\n    logits={size} * torch.randn{B, T, V},\n"
     label += f"    labels=torch.tensor({labels.tolist()}))"
     return Case(size * normal(seed, B, T, V), labels, label=label)
+
+
+def _turned(seed, B, T, V):
+    """Not in one piece of memory, as a slice of a longer text is not."""
+    lots = torch.Generator().manual_seed(seeded(seed))
+    labels = torch.randint(V, (T, B), generator=lots).T
+    labels[0, 0] = -100
+    label = f"sequence_log_prob(\n    logits=torch.randn{T, B, V}.transpose(0, 1),\n"
+    label += f"    labels=torch.tensor({labels.T.tolist()}).T)"
+    return Case(normal(seed, T, B, V).transpose(0, 1), labels, label=label)
 
 
 def _known(logits, labels):
@@ -71,6 +81,7 @@ sequence_log_prob = Exercise(
         _case(3, 2, 6, 7, [(0, 1, 2), (5,)], size=20.0),
         _case(5, 2, 3, 300, [(0,), ()]),
         _case(6, 1, 3, 70_000, [(0,)]),
+        _turned(7, 3, 4, 5),
     ],
     mistakes=[
         Mistake(
