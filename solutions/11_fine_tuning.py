@@ -464,7 +464,7 @@ assert first["new wordings"] > 0.2 and cost["fine-tuned"] > 1.5 * cost["before"]
 
 # %% [markdown]
 r"""
-It has learned, from nothing. And it has *forgotten*: ordinary text surprises it more than it did by far, and a question about animals is to it one more sentence that asks for no lamp. Nothing in the training said that it should still be able to talk, so nothing kept it from unlearning it. Its name is **catastrophic forgetting**, and it is as old as neural networks (McCloskey and Cohen, 1989).
+It has learned, from nothing. (How much? Form and room were learned for certain. Between *on* and *off* a coin would be right in half of the cases, so a model that knows everything else and tosses one gets 27 of 54.) And it has *forgotten*: ordinary text surprises it more than it did by far, and a question about animals is to it one more sentence that asks for no lamp. Nothing in the training said that it should still be able to talk, so nothing kept it from unlearning it. Its name is **catastrophic forgetting**, and it is as old as neural networks (McCloskey and Cohen, 1989).
 
 Note what you would have seen without the second measure: a loss that falls and a score that rises.
 
@@ -537,19 +537,21 @@ for shift, shares, colour, name in (
     bars = left.bar(places + shift, shares.values(), 0.38, color=colour, label=name)
     left.bar_label(bars, [f"{share:.0%}" for share in shares.values()])
 left.set_xticks(places, [kind.replace(" ", "\n") for kind in held_out])
-left.set(ylim=(0, 1.3), title="exactly right, of 54 each")
+left.plot([-0.45, 1.45], [0.5, 0.5], ":", color=plots.BLACK)
+left.set(ylim=(0, 1.3), ylabel="share exactly right", title="of 54 each")
+left.set_yticks([0, 0.5, 1])
 left.legend()
 bars = right.bar(list(cost), cost.values(), color=[plots.GREY, plots.RED, plots.BLUE])
 right.bar_label(bars, fmt="%.0f")
 right.set(title="perplexity on ordinary text", ylim=(0, 1.15 * max(cost.values())))
 plots.show(
     fig, "Left: the fine-tuned model is right more often than the six examples, for each of three "
-    "kinds of sentence. Right: perplexity rises steeply with fine-tuning and falls with replay.",
+    "kinds of sentence; a dotted line marks one half. Right: perplexity rises steeply with fine-tuning and falls with replay.",
 )
 
 # %% [markdown]
 r"""
-Beside six examples in the prompt that is another world, and most of what was forgotten has come back. Most, not all: the perplexity is still above the old one, and the animals are still odd. Is it the replay, or only the falling rate, the small steps of the end? **Predict**, and train once more from `tuned` with the same rates and without replay. (A good exercise, and half a minute.)
+It is far above the six examples, and for wordings and rooms above the dotted line, where a coin for *on* and *off* would lie. And most of what was forgotten has come back. Most, not all: the perplexity is still above the old one. Read the two answers as well; a fluent and false one does not show in any number here. Is it the replay, or only the falling rate, the small steps of the end? **Predict**, and train once more from `tuned` with the same rates and without replay. (A good exercise, and half a minute.)
 
 How sure are these numbers? The intervals above are about the 54 sentences. They are not about the *training*: another seed gives another model, and with so short a training it may be ten points better or worse. Set `torch.manual_seed(1)` and `seed=1` in section 6 and see. Whoever reports one run has measured luck, too.
 
@@ -670,7 +672,7 @@ assert gap < 1e-4 * size
 r"""
 ## 9 The house hears you
 
-Put in your own sentences. Use words that are in none of the lists; be rude, be polite, want nothing. The model writes a call, the call is obeyed, and whatever is no call for a room of this house changes nothing.
+Put in your own sentences, in words as different from the printed ones as you can; be rude, be polite, want nothing. The model writes a call, the call is obeyed, and whatever is no call for a room of this house changes nothing.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -698,7 +700,7 @@ plots.show(fig, f"The house after the first sentence and after the last: lit in 
 
 # %% [markdown]
 r"""
-You have said something in your own words, and a model that could not do it an hour ago has understood you. (And if it has not: you have an interval that says how often that happens.)
+Whatever you typed, a model that could not do it an hour ago has turned it into a call, more often than not into the right one. (Where it failed: you have an interval that says how often that happens. Try *the kitchen is on fire*, and *my lamp shop opens at nine*; it has learned words, not what fire is.)
 
 See how far you are:
 """

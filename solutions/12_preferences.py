@@ -56,8 +56,8 @@ For that it needs the probability of a whole answer.
 How likely a model thinks an answer: the sum of the log-probabilities of its tokens.
 
 - `logits`: `(B, T, V)`; `labels`: `(B, T)`. They are aligned already: `logits[:, t]` predicts `labels[:, t]`
-- where a label is `-100` (prompt, padding) nothing is counted; a row of nothing else gives 0
-- returns `(B,)`; write it with `log_softmax`, for logits may be 1000
+- where a label is `-100` (prompt, padding) nothing is counted; a row of nothing else gives 0; the labels stay as they are
+- returns `(B,)`; write it with `log_softmax`, for logits may be 1000. The logits may be a slice of a larger tensor, for which `view` does not work (`reshape` does)
 
 By hand: with `V = 2`, logits of zeros and the labels `[[0, 1, -100]]` two tokens count, each with ln ½: −1.386.
 """
@@ -156,11 +156,12 @@ def answer_logits(model, prompts, answers):
 
 
 @torch.no_grad()
-def sample(model, prompts, generator):
-    """Drawn answers (B, 7), and which of their tokens count: all up to the point."""
+def sample(model, prompts, generator=None):
+    """Answers (B, 7), drawn or without a generator greedy, and which of their tokens count."""
     ids, done = prompts, torch.zeros(len(prompts), dtype=torch.bool)
     for _ in range(N + 1):
-        new = torch.multinomial(model(ids)[:, -1].softmax(-1), 1, generator=generator)[:, 0]
+        p = model(ids)[:, -1].softmax(-1)  # (B, 12)
+        new = torch.multinomial(p, 1, generator=generator)[:, 0] if generator else p.argmax(-1)
         new = new.where(~done, POINT)
         done = done | (new == POINT)
         ids = torch.cat([ids, new[:, None]], 1)
@@ -187,15 +188,15 @@ def learn_from_examples(seed, n_examples=200, steps=200):
     return model
 
 
-def share_right(model):
-    """The share of held-out prompts whose drawn answer is right."""
-    answers, _ = sample(model, HELD_OUT, torch.Generator().manual_seed(1))
+def share_right(model, generator=None):
+    """The share of held-out prompts that are answered right, greedily or by drawing."""
+    answers, _ = sample(model, HELD_OUT, generator)
     return right(HELD_OUT, answers).mean().item()
 
 
 # %% tags=["nbval-ignore-output"]
 sft = learn_from_examples(seed=0)
-before = share_right(sft)
+before = share_right(sft, torch.Generator().manual_seed(1))
 answers, _ = sample(sft, HELD_OUT[:4], torch.Generator().manual_seed(0))
 print(f"right in {before:.0%} of 1,000 held-out cases:")
 print(*(as_text(*pair) for pair in zip(HELD_OUT[:4], answers, strict=True)))
@@ -205,7 +206,7 @@ assert 0.35 < before < 0.85
 r"""
 ## 3 Which of two is better?
 
-Give the model a prompt twice, and it draws two answers. A judge says which is better: the one with more digits in their places. And like people the judge errs: once in ten times it says the opposite.
+Give the model a prompt twice, and it draws two answers. A judge says which is better: the one with more tokens in their places. (Pairs that are equally good, and most are, are left out.) And like people the judge errs: once in ten times it says the opposite.
 
 From such pairs a **reward model** learns to give *one* answer a score. Bradley and Terry (1952) had an idea for tournaments that fits: each player has a strength $s$, and $a$ wins against $b$ with the probability $\sigma(s_a - s_b)$. Who has won is known; find the strengths under which that was likely.
 
@@ -296,7 +297,7 @@ Better than a coin, and far from perfect. That is what reward models are like: t
 
 ## 4 Without a reward model
 
-Rafailov et al. (2023, §4) noticed that one can do without. If a model is to earn a reward without moving away too far from a **reference** (itself, before), then the best such model can be written down; and solved for the reward, that is
+Rafailov et al. (2023, §4) noticed that one can do without. Write π for the model that learns, and β for the price of moving away from where it began. If a model is to earn a reward without moving away too far from a **reference** (itself, before), then the best such model can be written down; and solved for the reward, that is
 
 $$r(x, y) = \beta \ln \frac{\pi(y \mid x)}{\pi_{\text{ref}}(y \mid x)} + \text{something that depends on } x \text{ only.}$$
 
@@ -308,7 +309,7 @@ Direct preference optimisation.
 
 - `policy_chosen`, `policy_rejected`, `reference_chosen`, `reference_rejected`: `(N,)`, the log-probabilities of whole answers, under the model that learns and under the reference
 - returns the mean of $-\ln\sigma\big(\beta\,[(\text{policy} - \text{reference})_{\text{chosen}} - (\text{policy} - \text{reference})_{\text{rejected}}]\big)$, shape `()`
-- the reference is a constant: no gradient flows into its numbers
+- the reference is a constant: no gradient flows into its numbers; the result has the inputs' dtype
 - a `ValueError` (with a sentence) if `beta` is not above 0: nothing would be learned
 
 By hand: policy −10 and −12, reference −11 and −11, `beta = 0.5`: 0.5 · (1 + 1) = 1, and the loss is −ln σ(1) = 0.313.
@@ -372,6 +373,12 @@ def first_sentence(ids):
     return next(ends, None)
 
 
+# %% [markdown]
+r"""
+`answer` is lesson 9's greedy loop for many questions at once: padding on the left, a cache, and a row that leaves the batch as soon as all is known about it. `log_probs` after it puts pairs into rows, with labels of -100 for prompt and padding (lesson 11), and asks your `sequence_log_prob`.
+"""
+
+
 # %%
 @torch.no_grad()
 def answer(model, questions, extra="", more=1, n=28):
@@ -425,7 +432,7 @@ with torch.no_grad():  # the reference never changes: once is enough
 
 # %% [markdown]
 r"""
-What learns is a LoRA adapter (lesson 11, now from `peft`) on the queries and values of the upper half, with eight steps of two pairs each.
+What learns is a LoRA adapter (lesson 11, now from `peft`) on the queries and values of the upper half, with eight steps of two pairs each. What is printed for a step is about its own two pairs, so it goes up and down.
 """
 
 # %%
@@ -497,15 +504,15 @@ assert short["DPO"] > short["before"] + 15
 r"""
 Sixteen pairs and eight steps, and mostly it keeps to one sentence. But look at the line in the middle before you celebrate. Asking for it in the prompt does as well, costs nothing, and takes no facts away. (Other seeds give a few sentences more or fewer; none gives facts.) What one can ask for, one should ask for. DPO is for what nobody manages to say in a prompt, or would have to say every time.
 
-What did it cost elsewhere? The perplexity on lesson 11's paragraphs tells, and there is something to see in the printed steps, too: DPO looks only at the *difference*. With a rate ten times as large:
+What did it cost elsewhere? The perplexity on ordinary paragraphs (lesson 11) tells. And there is something to see in the printed steps, too: DPO looks only at the *difference*. **Predict** what happens to both log-probabilities at a rate ten times as large, within four steps:
 """
 
 
 # %%
 @torch.no_grad()
 def perplexity(model):
-    """exp(mean loss per token) on five paragraphs of ordinary English."""
-    texts = [tokenizer(text, return_tensors="pt").input_ids for text in house.PARAGRAPHS]
+    """exp(mean loss per token) on three paragraphs of ordinary English."""
+    texts = [tokenizer(text, return_tensors="pt").input_ids for text in house.PARAGRAPHS[:3]]
     nats = [
         F.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="sum").item()
         for ids in texts
@@ -517,21 +524,25 @@ def perplexity(model):
 broken, wild = dpo(seed=0, rate=1.5e-2, steps=4)
 for name, model in (("before", base), ("DPO", tuned), ("ten times the rate", broken)):
     (said,) = answer(model, asked[:1], n=12)
-    print(f"{name:<19} perplexity {perplexity(model):7.1f}   {tokenizer.decode(said)!r}")
+    print(f"{name:<19} perplexity {perplexity(model):9.1f}   {tokenizer.decode(said)!r}")
+print("its loss, step by step:", *(f"{loss:.3f}" for loss, _, _ in wild))
 
+# %% tags=["nbval-ignore-output"]
 fig, axes = plots.figure(2, height=2.6)
 for ax, curve, title in zip(axes, (moved, wild), ("the rate as above", "ten times the rate"), strict=True):
     ax.plot([row[1] for row in curve], color=plots.BLUE, label="chosen")
     ax.plot([row[2] for row in curve], color=plots.ORANGE, label="rejected")
     ax.axhline(0, color=plots.GREY, linewidth=1)
-    ax.set(xlabel="step", ylabel="log-probability, moved by", title=title)
+    ax.set(xlabel="step", title=title)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+axes[0].set_ylabel("log-probability, moved by")
 axes[0].legend()
 plots.show(fig, "Left, the chosen answers rise and the rejected fall. Right, both fall.")
 assert wild[-1][1] < 0 and wild[-1][2] < wild[-1][1]
 
 # %% [markdown]
 r"""
-On the right *both* fall: the chosen answers, too, have become far less likely than they were, only the rejected ones still less. The loss is content with that. The model is broken: what it writes is rubbish. So watch the chosen log-probability when you run DPO, and never the loss alone. (The paper is silent on it; Pal et al., 2024, §3, explain when it happens, and propose a cure.)
+At the modest rate next to nothing was lost elsewhere: the perplexity has risen a little. At the large one, on the right (mind its other scale), *both* fall in the end: the chosen answers, too, have become far less likely than they were, only the rejected ones still less. The loss is content with that; it is the lowest of all. The model is broken: what it writes is rubbish. So watch the chosen log-probability when you run DPO, and never the loss alone. (The paper is silent on it; Pal et al., 2024, §3, explain when it happens, and propose a cure.)
 
 ## 5 A reward that can be checked
 
@@ -616,7 +627,7 @@ Now the loss. Answers are expensive to draw, so each batch of them is used for m
 - `log_probs`, `old_log_probs`: `(B, T)`, of the drawn tokens, now and when they were drawn (constants: no gradient flows into those); `advantages`: `(B,)`, one for each answer; `mask`: `(B, T)`, True at the tokens that count
 - ratio = exp(`log_probs` − `old_log_probs`); for each token −min(ratio · A, clipped ratio · A), the ratio clipped to 1 − `clip` … 1 + `clip`
 - returns the mean over all tokens with `mask`, shape `()` (Shao et al. take a mean for each answer first). What stands elsewhere may be anything, NaN included, and must reach neither the result nor the gradient
-- no token with `mask` is a `ValueError` (with a sentence)
+- no token with `mask` in the whole batch is a `ValueError` (with a sentence); a row without one is fine
 
 By hand: one answer of two tokens, A = 1, old ln 0.5 twice, now ln 0.5 and ln 0.7. The ratios are 1 and 1.4, the second is clipped to 1.2: −(1 + 1.2) / 2 = −1.1.
 """
@@ -683,24 +694,25 @@ def grpo(start, reward, steps, beta=0.0, seed=0, n_prompts=16):
 
 # %% [markdown]
 r"""
-First with the true reward: 1 if the answer is right, 0 if not. No example is shown any more. **Predict** how far the model gets from where the 200 examples left it, with two seeds.
+First with the true reward: 1 if the answer is right, 0 if not. No example is shown any more. **Predict** how far the model gets from where the 200 examples left it, once with drawn answers and once with greedy ones.
 """
 
 # %% tags=["nbval-ignore-output"]
-taught = [grpo(sft, right, steps=36, seed=seed) for seed in (0, 1)]
-shares = [share_right(model) for model, _ in taught]
-print(f"right: {before:.0%} before, {shares[0]:.0%} and {shares[1]:.0%} after")
-assert max(shares) > before
+taught, _ = grpo(sft, right, steps=36, n_prompts=32)
+for name, model in (("before", sft), ("after", taught)):
+    drawn = share_right(model, torch.Generator().manual_seed(1))
+    print(f"{name:<7} right: drawn {drawn:.0%}, greedy {share_right(model):.0%}")
+assert drawn > before + 0.05
 
 # %% [markdown]
 r"""
-Without a single new example, by trying and being told *yes* or *no*. (How much of it is new ability, and how much only less chance in the drawing? Lesson 9's greedy choice, before and after, would tell. Try it.) The large models that think aloud before they answer a mathematical question were trained in this way, with a rule that checks the result (DeepSeek-AI, 2025, §2.2). It works where the model is right *sometimes*: in a group of eight wrong answers all advantages are zero.
+Without a single new example, by trying and being told *yes* or *no*. (Compare the columns. A part of the gain is only that the model draws less wildly, for its greedy answers were better from the start; lesson 9.) The large models that think aloud before they answer a mathematical question were trained in this way, with a rule that checks the result (DeepSeek-AI, 2025, §2.2). It works where the model is right *sometimes*: in a group of eight wrong answers all advantages are zero.
 
 ## 6 What you reward is what you get
 
 Mostly there is no rule. There is a judge, or a reward model that has learned from one: ours, from section 3, which agreed with the truth in seven pairs of ten. The same training, with its score as the reward. We, but not the model, keep an eye on the truth.
 
-**Predict** both curves: the reward, and the share of right answers.
+**Predict** both curves, over 14 steps with two seeds each: the reward, and the share of right answers. (A batch has sixteen prompts, so the curves are ragged, from the first point on.)
 """
 
 
@@ -710,8 +722,8 @@ def learned(prompts, answers):
 
 
 BETA = 1.0
-free = [grpo(sft, learned, steps=20, seed=seed) for seed in (0, 1)]
-held = [grpo(sft, learned, steps=20, seed=seed, beta=BETA) for seed in (0, 1)]
+free = [grpo(sft, learned, steps=14, seed=seed) for seed in (0, 1)]
+held = [grpo(sft, learned, steps=14, seed=seed, beta=BETA) for seed in (0, 1)]
 
 # %% tags=["nbval-ignore-output"]
 fig, axes = plots.figure(2, height=3)
@@ -719,7 +731,8 @@ for runs, colour, name in ((free, plots.RED, "no penalty"), (held, plots.BLUE, "
     for ax, column in zip(axes, (0, 1), strict=True):
         for i, (_, history) in enumerate(runs):
             ax.plot(history[:, column], color=colour, label=None if i else name)
-axes[0].set(xlabel="step", title="what is optimised: the learned reward")
+axes[1].axhline(before, color=plots.GREY, linewidth=1)
+axes[0].set(xlabel="step", ylabel="mean of the batch", title="what is optimised: the learned reward")
 axes[1].set(xlabel="step", title="what was meant: the share of right answers", ylim=(0, 1))
 axes[0].legend()
 plots.show(
@@ -728,7 +741,8 @@ plots.show(
 )
 
 # %% tags=["nbval-ignore-output"]
-for name, model in {"before": sft, "no penalty": free[0][0], "KL penalty": held[0][0]}.items():
+named = [("no penalty", model) for model, _ in free] + [("KL penalty", model) for model, _ in held]
+for name, model in [("before", sft), *named]:
     said, _ = sample(model, HELD_OUT, torch.Generator().manual_seed(1))
     print(f"{name:<11} right {right(HELD_OUT, said).mean():>4.0%}, reward {learned(HELD_OUT, said).mean():5.2f}   ",
           *(as_text(*pair) for pair in zip(HELD_OUT[:3], said, strict=False)))  # fmt: skip
@@ -742,7 +756,7 @@ This is **reward hacking**, and nothing in it is a slip. The reward model was tr
 
 That is Goodhart's law: when a measure becomes a target, it ceases to be a good measure. Gao et al. (2023, §3) measured it for language models with better judges than ours; there the truth rises for a while before it falls.
 
-The penalty keeps the model where the judge knows its way about. It is no cure for a bad judge: with it some percent are lost here, and nothing is gained. Look at the blue curves on the right. A better judge, new opinions on the *new* model's answers, and stopping early all help; the leash only limits the damage.
+The penalty keeps the model where the judge knows its way about. It is no cure for a bad judge: with it some percent are lost here, and nothing is gained: the blue curves on the right lie below the grey line, where the model began. A better judge, new opinions on the *new* model's answers, and stopping early all help; the leash only limits the damage.
 
 ## 7 What was not run
 

@@ -110,7 +110,7 @@ def run(code: str, seconds: int = 2, megabytes: int = 300, kilobytes: int = 20) 
             )
             ended = _watch(process, code, printed, seconds, kilobytes)
         text = printed.read_bytes()[: kilobytes << 10].decode("utf-8", "replace")
-    return Ran(_status(process.returncode, ended, text, printed, kilobytes), text)
+    return Ran(_status(process.returncode, ended, text), text)
 
 
 def _watch(
@@ -143,7 +143,7 @@ def _kill(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def _status(code: int, ended: str, text: str, printed: Path, kilobytes: int) -> str:
+def _status(code: int, ended: str, text: str) -> str:
     if ended:
         return ended
     if code == 0:

@@ -759,6 +759,14 @@ def _ended(done):
     return ("error" if done.returncode else "ok"), (done.stdout + (done.stderr or ""))[:2000]
 
 
+def _told(code, seconds, **how):
+    """As `_run`, with the time limit told."""
+    try:
+        return _ended(_run(code, seconds, **how))
+    except subprocess.TimeoutExpired:
+        return "time", ""
+
+
 def run_by_exec(code, seconds=2):
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -777,10 +785,7 @@ def run_by_exec_in_a_thread(code, seconds=2):
 
 
 def run_capturing(code, seconds=2):
-    try:
-        return _ended(_run(code, seconds, stderr=subprocess.PIPE))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, seconds, stderr=subprocess.PIPE)
 
 
 def run_without_catching(code, seconds=2):
@@ -792,17 +797,11 @@ def run_without_a_limit(code, seconds=2):
 
 
 def run_two_seconds(code, seconds=2):
-    try:
-        return _ended(_run(code, 2))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, 2)
 
 
 def run_here(code, seconds=2):
-    try:
-        return _ended(_run(code, seconds, cwd=None))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, seconds, cwd=None)
 
 
 def run_in_the_temporary_folder(code, seconds=2):
@@ -823,24 +822,15 @@ def run_in_the_temporary_folder(code, seconds=2):
 
 
 def run_with_the_keyboard(code, seconds=2):
-    try:
-        return _ended(_run(code, seconds, stdin=None))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, seconds, stdin=None)
 
 
 def run_python_from_the_path(code, seconds=2):
-    try:
-        return _ended(_run(code, seconds, flags=["-X", "utf8"]))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, seconds, flags=["-X", "utf8"])
 
 
 def run_strictly(code, seconds=2):
-    try:
-        return _ended(_run(code, seconds, errors="strict"))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, seconds, errors="strict")
 
 
 def run_and_return_a_dict(code, seconds=2):
@@ -1288,10 +1278,7 @@ def run_and_wait(code, seconds=2):
 
 
 def run_leaving_folders(code, seconds=2):
-    try:
-        return _ended(_run(code, seconds, cwd=tempfile.mkdtemp()))
-    except subprocess.TimeoutExpired:
-        return "time", ""
+    return _told(code, seconds, cwd=tempfile.mkdtemp())
 
 
 def run_a_thousand_times_as_long(code, seconds=2):

@@ -9,16 +9,13 @@ from utils.checks.lesson12.common import SUMS, with_sentence
 
 
 def _grpo_loss(log_probs, old_log_probs, advantages, mask, clip=0.2):
-    """Token by token, in words: an answer that gains is paid up to the clip, no further."""
+    """By the sign of the advantage: a good answer is paid up to 1 + clip, and so on."""
     if not mask.any():
         raise ValueError("no token counts")
-    gains = []
-    for b, t in mask.nonzero().tolist():
-        ratio, A = (log_probs[b, t] - old_log_probs[b, t].detach()).exp(), advantages[b]
-        beyond = ratio > 1 + clip if A >= 0 else ratio < 1 - clip
-        limit = 1 + clip if A >= 0 else 1 - clip
-        gains.append(limit * A if beyond else ratio * A)
-    return -torch.stack(gains).mean()
+    A = advantages[mask.nonzero()[:, 0]]  # (tokens that count,)
+    ratio = (log_probs[mask] - old_log_probs[mask].detach()).exp()
+    paid = torch.where(A >= 0, ratio.clamp(max=1 + clip), ratio.clamp(min=1 - clip))
+    return -(paid * A).mean()
 
 
 def _loss(
@@ -78,7 +75,7 @@ grpo_loss = Exercise(
     number="12.6",
     name="grpo_loss",
     oracle=_grpo_loss,
-    compared_with="the rule applied token by token, and its gradients",
+    compared_with="the rule by the sign of the advantage, and its gradients",
     probe=_probe,
     tolerance=SUMS,
     cases=lambda: [
