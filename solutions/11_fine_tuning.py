@@ -631,7 +631,7 @@ with tempfile.TemporaryDirectory() as place:
 print(f"the adapter: {bytes_of_it / 1e6:.1f} MB; the model: {4 * total / 1e6:.0f} MB in float32")
 
 # %% tags=["nbval-ignore-output"]
-def speed(model, n=10):
+def speed(model, n=7):
     """Tokens per CPU second."""
     start = time.process_time()
     model.generate(text, attention_mask=torch.ones_like(text), max_new_tokens=n, min_new_tokens=n,

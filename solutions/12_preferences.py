@@ -343,7 +343,9 @@ four = [p.requires_grad_(), r.requires_grad_(), p.detach() - 0.5, r.detach() - 2
 slope = torch.autograd.grad(dpo_loss(*four, beta=0.1), four[:2])
 step = 1e-6 * torch.tensor([1.0, 0.0]).double()
 up, down = (dpo_loss(four[0] + sign * step, *four[1:], beta=0.1) for sign in (1, -1))
-print(f"the first chosen answer: gradient {slope[0][0]:.6f}, by small steps {(up - down) / 2e-6:.6f}")
+print(
+    f"the first chosen answer: gradient {slope[0][0]:.6f}, by small steps {(up - down) / 2e-6:.6f}"
+)
 print(f"the first rejected one:  gradient {slope[1][0]:.6f}")
 assert abs(slope[0][0] - (up - down) / 2e-6) < 1e-8
 
@@ -375,7 +377,7 @@ def first_sentence(ids):
 
 # %% [markdown]
 r"""
-`answer` is lesson 9's greedy loop for many questions at once: padding on the left, a cache, and a row that leaves the batch as soon as all is known about it. `log_probs` after it puts pairs into rows, with labels of -100 for prompt and padding (lesson 11), and asks your `sequence_log_prob`.
+`answer` is lesson 9's greedy loop for many questions at once: padding on the left, a cache, and a row that leaves the batch as soon as all is known about it. `log_probs` after it puts pairs into rows, with labels of -100 for prompt and padding (lesson 11), and asks your `sequence_log_prob`. The two answers of a pair differ only in how they end, so one row of logits serves for both.
 """
 
 
@@ -417,14 +419,20 @@ print("+", repr(tokenizer.decode(pairs[0][1])), "\n-", repr(tokenizer.decode(pai
 # %%
 def log_probs(model, batch):
     """ln p of the chosen and of the rejected answers of some pairs: (B,) and (B,)."""
-    rows = [(p, chosen) for p, chosen, _ in batch] + [(p, rejected) for p, _, rejected in batch]
-    T = max(len(prompt) + len(ids) for prompt, ids in rows)
-    rest = [T - len(prompt) - len(ids) for prompt, ids in rows]
-    texts = [p + ids + [END] * k for (p, ids), k in zip(rows, rest, strict=True)]
-    labels = [[-100] * len(p) + ids + [-100] * k for (p, ids), k in zip(rows, rest, strict=True)]
-    first = min(len(prompt) for prompt, _ in rows)  # the head is asked from here on
-    hidden = model.model(torch.tensor(texts), use_cache=False).last_hidden_state[:, first - 1 : -1]
-    return sequence_log_prob(model.lm_head(hidden), torch.tensor(labels)[:, first:]).chunk(2)
+    T = max(len(prompt + rejected) for prompt, _, rejected in batch)
+
+    def padded(row, filler):
+        return row + [filler] * (T - len(row))
+
+    texts = torch.tensor([padded(prompt + rejected, END) for prompt, _, rejected in batch])
+    labels = [
+        torch.tensor([padded([-100] * len(pair[0]) + pair[which], -100) for pair in batch])
+        for which in (1, 2)
+    ]  # (B, T) each
+    first = min(len(prompt) for prompt, *_ in batch)  # the head is asked from here on
+    hidden = model.model(texts, use_cache=False).last_hidden_state[:, first - 1 : -1]
+    logits = model.lm_head(hidden)
+    return [sequence_log_prob(logits, rows[:, first:]) for rows in labels]
 
 
 with torch.no_grad():  # the reference never changes: once is enough
@@ -456,7 +464,9 @@ def dpo(seed, rate, steps=8, beta=0.1):
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        history.append((loss.item(), *((x - y).mean().item() for x, y in zip(now, reference[i], strict=True))))
+        history.append(
+            (loss.item(), *((x - y).mean().item() for x, y in zip(now, reference[i], strict=True)))
+        )
     return model, history
 
 
@@ -488,7 +498,11 @@ def facts(answers, known):
 
 
 asked, known = zip(*data.everyday_questions()["held out"], strict=True)
-runs = {"before": (base, ""), "asked for it": (base, " Answer in one sentence."), "DPO": (tuned, "")}
+runs = {
+    "before": (base, ""),
+    "asked for it": (base, " Answer in one sentence."),
+    "DPO": (tuned, ""),
+}
 
 # %% tags=["nbval-ignore-output"]
 short = {}
@@ -502,7 +516,7 @@ assert short["DPO"] > short["before"] + 15
 
 # %% [markdown]
 r"""
-Sixteen pairs and eight steps, and mostly it keeps to one sentence. But look at the line in the middle before you celebrate. Asking for it in the prompt does as well, costs nothing, and takes no facts away. (Other seeds give a few sentences more or fewer; none gives facts.) What one can ask for, one should ask for. DPO is for what nobody manages to say in a prompt, or would have to say every time.
+Sixteen pairs and eight steps, and mostly it keeps to one sentence. But look at the line in the middle before you celebrate. Asking for it in the prompt does as well, costs nothing, and takes no facts away. (Other seeds give a few sentences more or fewer; none gives facts. And every answer is cut after 28 tokens: a longer first sentence counts against all three.) What one can ask for, one should ask for. DPO is for what nobody manages to say in a prompt, or would have to say every time.
 
 What did it cost elsewhere? The perplexity on ordinary paragraphs (lesson 11) tells. And there is something to see in the printed steps, too: DPO looks only at the *difference*. **Predict** what happens to both log-probabilities at a rate ten times as large, within four steps:
 """
@@ -511,8 +525,8 @@ What did it cost elsewhere? The perplexity on ordinary paragraphs (lesson 11) te
 # %%
 @torch.no_grad()
 def perplexity(model):
-    """exp(mean loss per token) on three paragraphs of ordinary English."""
-    texts = [tokenizer(text, return_tensors="pt").input_ids for text in house.PARAGRAPHS[:3]]
+    """exp(mean loss per token) on two paragraphs of ordinary English."""
+    texts = [tokenizer(text, return_tensors="pt").input_ids for text in house.PARAGRAPHS[:2]]
     nats = [
         F.cross_entropy(model(ids).logits[0, :-1], ids[0, 1:], reduction="sum").item()
         for ids in texts
@@ -529,7 +543,9 @@ print("its loss, step by step:", *(f"{loss:.3f}" for loss, _, _ in wild))
 
 # %% tags=["nbval-ignore-output"]
 fig, axes = plots.figure(2, height=2.6)
-for ax, curve, title in zip(axes, (moved, wild), ("the rate as above", "ten times the rate"), strict=True):
+for ax, curve, title in zip(
+    axes, (moved, wild), ("the rate as above", "ten times the rate"), strict=True
+):
     ax.plot([row[1] for row in curve], color=plots.BLUE, label="chosen")
     ax.plot([row[2] for row in curve], color=plots.ORANGE, label="rejected")
     ax.axhline(0, color=plots.GREY, linewidth=1)
@@ -616,9 +632,21 @@ print(f"drawn: the plain difference {plain.mean():.3f} ± {plain.std():.2f}, "
       f"this estimate {ours.mean():.3f} ± {ours.std():.2f}")  # fmt: skip
 assert abs((p.exp() * kl_penalty(p, q)).sum() - exact) < 1e-12 and ours.std() < plain.std()
 
+# %%
+logits = p.clone().requires_grad_()
+log_p = logits.log_softmax(-1)
+estimate = (log_p.exp().detach() * kl_penalty(log_p, q)).sum()  # the drawn tokens are constants
+turned = (q.exp() * (q - log_p)).sum()  # KL(reference || model)
+through_ours, other_way_round = (
+    torch.autograd.grad(x, logits, retain_graph=True)[0] for x in (estimate, turned)
+)
+print("the gradient through the estimate is that of KL(reference || model):",
+      torch.allclose(through_ours, other_way_round))  # fmt: skip
+assert torch.allclose(through_ours, other_way_round)
+
 # %% [markdown]
 r"""
-The same mean, and half the spread or little more.
+The same mean, and half the spread or little more. There is a catch, which few texts mention: what training uses is not the mean but its *gradient*, with the drawn tokens held fixed, and that is the gradient of the divergence with its sides exchanged. Both are 0 only where model and reference agree, so either holds the model back; but it is not the number that stands in the formula.
 
 Now the loss. Answers are expensive to draw, so each batch of them is used for more than one step. After the first step the model is no longer the one that drew them, and the **ratio** of the two probabilities puts that right: it weighs what has become likelier. Where the ratio has moved by more than a fifth in the wanted direction, it is **clipped**, and there the gradient stops: enough from this batch (Schulman et al., 2017, §3; GRPO took it over).
 
@@ -732,11 +760,14 @@ for runs, colour, name in ((free, plots.RED, "no penalty"), (held, plots.BLUE, "
         for i, (_, history) in enumerate(runs):
             ax.plot(history[:, column], color=colour, label=None if i else name)
 axes[1].axhline(before, color=plots.GREY, linewidth=1)
-axes[0].set(xlabel="step", ylabel="mean of the batch", title="what is optimised: the learned reward")
+axes[0].set(
+    xlabel="step", ylabel="mean of the batch", title="what is optimised: the learned reward"
+)
 axes[1].set(xlabel="step", title="what was meant: the share of right answers", ylim=(0, 1))
 axes[0].legend()
 plots.show(
-    fig, "Without a penalty the learned reward climbs while the share of right answers falls "
+    fig,
+    "Without a penalty the learned reward climbs while the share of right answers falls "
     "to nothing; with a penalty both change little. Two seeds each.",
 )
 
