@@ -179,6 +179,20 @@ def of_its_own_accord(block: nn.Module, *inputs: torch.Tensor) -> str:
     return "another result each time, with the same inputs" if random else ""
 
 
+def with_sentence(answer: Callable, *inputs: Any, **rest: Any) -> Any:
+    """An answer's result; a refusal without a sentence is none.
+
+    Raises:
+        TypeError: the answer raised a ValueError that says nothing.
+    """
+    try:
+        return answer(*inputs, **rest)
+    except ValueError as error:
+        if len(str(error).split()) < 2:
+            raise TypeError("your ValueError has no sentence that says what is wrong") from error
+        raise
+
+
 @torch.no_grad()
 def fill(module: nn.Module, like: nn.Module | None = None, scale: float = 0.5) -> nn.Module:
     """Give every parameter random numbers that depend on its name and shape only.

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from utils.checks.engine.compare import Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
-from utils.checks.engine.probes import with_slopes
-from utils.checks.lesson12.common import SUMS, preferred, with_sentence
+from utils.checks.engine.probes import with_sentence, with_slopes
+from utils.checks.lesson12.common import SUMS, preferred
 
 NAMES = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"]
 

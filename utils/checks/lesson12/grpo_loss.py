@@ -4,8 +4,8 @@ import torch
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal, seeded
-from utils.checks.engine.probes import with_slopes
-from utils.checks.lesson12.common import SUMS, with_sentence
+from utils.checks.engine.probes import with_sentence, with_slopes
+from utils.checks.lesson12.common import SUMS
 
 
 def _grpo_loss(log_probs, old_log_probs, advantages, mask, clip=0.2):
