@@ -235,7 +235,7 @@ def right_place(doc):
 
 # %% [markdown]
 r"""
-We ask in three ways. **Asked**: a plain question in the chat template, does it exist, yes or no; half of the names exist, so a coin has 50%. **Letters**: the four names as A to D, as in an exam; chance is 25%. **Code**: nobody asks anything. The model reads `import math` and `math.`, and the four names followed by a bracket are the options.
+We ask in three ways. **Asked**: a plain question in the chat template, does it exist, yes or no (of 24 names half exist, so a coin has 50%). **Letters**: the four names as A to D, as in an exam; chance is 25%. **Code**: nobody asks anything. The model reads `import math` and `math.`, and the four names followed by a bracket are the options.
 
 **Predict** the order of the three.
 """
@@ -252,13 +252,16 @@ def in_letters(doc):
     return f"Which of these is a function of Python's module {doc[1]}?\n" + "\n".join(lines)
 
 
-asked = [(d, i % 2) for i, d in enumerate(docs)]  # every other one is asked about an invented name
+asked = [
+    (kind, module, (real, invented[0])[i % 2], i % 2)
+    for i, (kind, module, real, invented) in enumerate(docs[::2])
+]
 exams = {
     "asked": Task(
         asked,
-        lambda d: chat(f"Does Python have {d[0][1]}.{[d[0][2], d[0][3][0]][d[1]]}? Answer yes or no."),
+        lambda d: chat(f"Does Python have {d[1]}.{d[2]}? Answer yes or no."),
         lambda d: ["Yes", "No"],
-        lambda d: d[1],
+        lambda d: d[3],  # 0: yes, it exists; 1: no, it was invented
     ),
     "letters": Task(
         docs, lambda d: chat(in_letters(d) + "\nAnswer with a letter."), lambda d: list("ABCD"), right_place
@@ -270,20 +273,20 @@ exams = {
 
 # %% tags=["nbval-ignore-output"]
 results = {name: evaluate(task) for name, task in exams.items()}
-known = torch.tensor([doc[0] == "well known" for doc in docs])
 for name, result in results.items():
-    said(f"{name}, well-known modules", result["acc"][known])
-    said(f"{name}, rare modules", result["acc"][~known])
-print("asked, it says yes to", (results["asked"]["picked"] == 0).sum().item(), "of 48")
+    for kind in names:
+        here = torch.tensor([doc[0] == kind for doc in exams[name].docs])
+        said(f"{name}, {kind} modules", result["acc"][here])
+print("asked, it says yes to", (results["asked"]["picked"] == 0).sum().item(), "of", len(asked))
 print(
     "its letters:", dict(sorted(Counter("ABCD"[i] for i in results["letters"]["picked"]).items()))
 )
-by_code = results["code"]["acc"]
-assert interval(by_code[known].sum().item(), 24)[0] > 0.5 > results["letters"]["acc"].float().mean()
+by_code = results["code"]["acc"]  # the first 24 are of well-known modules
+assert interval(by_code[:24].sum().item(), 24)[0] > 0.5 > results["letters"]["acc"].float().mean()
 
 # %% [markdown]
 r"""
-Three questions about one fact, and three answers. Asked, it says *yes* to everything: half of the answers are right, and none is worth anything. As letters it does no better than a die; look which letters it says. (What it has learned is the *form* of an exam. Telling four lettered lines apart, and finding its way back from a fact to a letter, is a skill of its own, which small models do not have.) And yet it *knows* a good deal: as code, where it needs only do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known. For rare modules the range reaches down nearly to chance: what stood seldom in its training texts it can only guess (Kandpal et al., 2023, §3, for facts about people and places).
+Three questions about one fact, and three answers. Asked, it says *yes* to nearly everything: half of the answers are right, and none is worth anything. As letters it does no better than a die; look which letters it says. (What it has learned is the *form* of an exam. Telling four lettered lines apart, and finding its way back from a fact to a letter, is a skill of its own, which small models do not have.) And yet it *knows* a good deal: as code, where it needs only do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known. For rare modules the range reaches down nearly to chance: what stood seldom in its training texts it can only guess (Kandpal et al., 2023, §3, for facts about people and places).
 
 So "the model does not know" and "the model did not say" are two findings. And whoever compares two models has to compare them on the same question, in the same form.
 
