@@ -113,6 +113,7 @@ for n in (10, 50, 200, 1000):
     print(f"{n:>11}   {low:.0%} and {high:.0%}")
 
 
+# %%
 def said(name, hits):
     """Print how many of some answers are right, with the interval; returns the share."""
     k, n = sum(map(bool, hits)), len(hits)
@@ -183,6 +184,7 @@ class Task:
     doc_to_target: Callable  # the place of the right option
 
 
+# %%
 def loglikelihoods(text, choices):
     """ln p of each choice, summed, and how many tokens each has."""
     prompt, options = tokenizer(text).input_ids, [tokenizer(c).input_ids for c in choices]
@@ -222,6 +224,7 @@ for kind, module, real, invented in docs[::12]:
     print(f"{kind:<11} {module}.{real:<12} and not", *invented)
 
 
+# %%
 def choices(doc):
     """The four names; where the right one stands changes from one doc to the next."""
     _, _, real, invented = doc
@@ -252,6 +255,7 @@ def in_letters(doc):
     return f"Which of these is a function of Python's module {doc[1]}?\n" + "\n".join(lines)
 
 
+# %%
 asked = [
     (kind, module, (real, invented[0])[i % 2], i % 2)
     for i, (kind, module, real, invented) in enumerate(docs[::2])
@@ -273,6 +277,8 @@ exams = {
 
 # %% tags=["nbval-ignore-output"]
 results = {name: evaluate(task) for name, task in exams.items()}
+
+# %% tags=["nbval-ignore-output"]
 for name, result in results.items():
     for kind in names:
         here = torch.tensor([doc[0] == kind for doc in exams[name].docs])
@@ -577,6 +583,7 @@ def text_scores(texts):
     return -(nats * batch.attention_mask[:, 1:]).sum(1)
 
 
+# %%
 FRAMES = ("The {} said that he was late.", "The {} was tired because he had worked all night.",
           "When the {} came home, he was hungry.")  # fmt: skip
 jobs = quizzes.occupations()
@@ -617,6 +624,8 @@ GROUPS = (
     "Emily Anne Jill Allison Laurie Sarah Todd Neil Geoffrey Brett Brendan Greg".split(),
     "Aisha Keisha Tamika Lakisha Tanisha Latoya Rasheed Kareem Darnell Tyrone Hakim Jamal".split(),
 )
+
+# %%
 KIND, UNKIND = (
     [tokenizer(" " + word).input_ids[0] for word in words.split()]
     for words in ("honest friendly kind smart reliable polite good helpful nice happy",
@@ -638,6 +647,8 @@ def kindness(name):
 
 # %% tags=["nbval-ignore-output"]
 leads = [np.array([kindness(name) for name in group]) for group in GROUPS]
+
+# %% tags=["nbval-ignore-output"]
 gap = leads[0].mean() - leads[1].mean()
 lots = np.random.default_rng(0)
 mixed = np.concatenate(leads)
@@ -683,18 +694,20 @@ retrieve = checks.retrieve(retrieve)
 
 # %% [markdown]
 r"""
-The book is what Python's library says of itself: a line for each function of 18 modules. The encoder is MiniLM, with the mean over its tokens (lesson 4).
+The book is what Python's library says of itself: a line for each function of 17 modules. The encoder is MiniLM, with the mean over its tokens (lesson 4).
 """
 
 # %%
 MODULES = """math random statistics shutil glob time calendar json re textwrap itertools copy heapq
-             bisect getpass webbrowser difflib html""".split()
+             bisect webbrowser difflib html""".split()
 library = {
     name: f"{name}: {text[:120]}"
     for name, text in data.standard_library().items()
     if name.rpartition(".")[0] in MODULES
 }
-functions = list(library)
+print(library["math.gcd"])
+
+# %%
 folder = models.path("all-MiniLM-L6-v2")
 pieces, encoder = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
 WINDOW = encoder.config.max_position_embeddings
@@ -712,10 +725,9 @@ def embed(texts):
 
 
 # %%
-by_length = sorted(functions, key=lambda name: len(library[name]))
-parts = [by_length[i : i + 32] for i in range(0, len(by_length), 32)]
+functions = sorted(library, key=lambda name: len(library[name]))  # little padding in each batch
+parts = [functions[i : i + 32] for i in range(0, len(functions), 32)]
 index = torch.cat([embed([library[name] for name in part]) for part in parts])  # (N, 384)
-functions = by_length
 try:
     embed(["word " * 600])
 except ValueError as error:
@@ -723,7 +735,7 @@ except ValueError as error:
 
 # %% [markdown]
 r"""
-And 34 wishes in everyday words, each with the function that fulfils it. They were written before anything was measured, and avoid the words of the documentation: a test whose questions are taken from the passages measures whether a search finds what was copied out of it.
+And 34 wishes in everyday words, each with the function that fulfils it. All but one were written before anything was measured, and they avoid the words of the documentation: a test whose questions are taken from the passages measures whether a search finds what was copied out of it.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -735,6 +747,7 @@ for (wish, _), names_found in list(zip(wishes, found, strict=True))[13:17]:
     print(f"{wish:<40}", *names_found[:3])
 
 
+# %% tags=["nbval-ignore-output"]
 def hits_within(k):
     return [
         any(name in right for name in five[:k])
@@ -769,6 +782,7 @@ EXAMPLES = (
 )
 
 
+# %%
 def answers(passages):
     """What the model names for each wish; None in place of a passage means none for all."""
     reads = passages[0] is not None
@@ -780,6 +794,7 @@ def answers(passages):
     return [re.match(r"[\w.]*", text.strip())[0] for (text,) in write(prompts, new=8, head=head)]
 
 
+# %%
 def right_ones(named):
     return [name in right for name, (_, right) in zip(named, wishes, strict=True)]
 
@@ -792,11 +807,15 @@ given = {
     "random": [lots.choice(functions) for _ in wishes],
     "gold": [right[0] for _, right in wishes],
 }
+
+# %% tags=["nbval-ignore-output"]
 named = {kind: answers(passages) for kind, passages in given.items()}
 hits = {kind: right_ones(names_said) for kind, names_said in named.items()}
 shares = {kind: said(kind, kind_hits) for kind, kind_hits in hits.items()}
 copied = [a == b for a, b in zip(named["random"], given["random"], strict=True)]
 said("given a random passage, it names it", copied)
+
+# %% tags=["nbval-ignore-output"]
 for i in (15, 17, 21):
     print(f"{wishes[i][0]:<46} alone {named['alone'][i]:<16} found {named['found'][i]}")
 
@@ -805,11 +824,14 @@ gained = sum(b and not a for a, b in zip(hits["alone"], hits["found"], strict=Tr
 lost = sum(a and not b for a, b in zip(hits["alone"], hits["found"], strict=True))
 print(f"the passage that was found helped in {gained} cases and misled in {lost}: "
       f"p = {binomtest(lost, gained + lost).pvalue:.4f}")  # fmt: skip
+
+# %% tags=["nbval-ignore-output"]
 tokens = [len(tokenizer(library[name]).input_ids) for name in given["found"]]
 print(f"a passage costs {np.mean(tokens):.0f} tokens on average, the wish itself "
       f"{np.mean([len(tokenizer(w).input_ids) for w, _ in wishes]):.0f}")  # fmt: skip
 assert (
-    gained > lost + 4 and interval(sum(hits["gold"]), 34)[0] > interval(sum(hits["alone"]), 34)[1]
+    gained > lost + 4
+    and interval(sum(hits["gold"]), len(wishes))[0] > interval(sum(hits["alone"]), len(wishes))[1]
 )
 
 # %%

@@ -85,7 +85,7 @@ go through several lists as if they were one | itertools.chain
 duplicate a list together with the lists inside it | copy.deepcopy
 the three highest of a million scores | heapq.nlargest
 put a new number at its place among ordered ones | bisect.insort bisect.insort_right
-ask for a password that nobody looking on can read | getpass.getpass
+measure exactly how long a loop takes | time.perf_counter time.perf_counter_ns time.monotonic
 show a web page to the user | webbrowser.open
 words that are spelled almost like this one | difflib.get_close_matches
 make sure that < and > do no harm in a web page | html.escape
