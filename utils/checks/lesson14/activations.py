@@ -21,10 +21,13 @@ from utils.checks.lesson14.common import (
 
 @torch.no_grad()
 def _activations(model, ids):
-    """Hugging Face's own record; the last one before the final norm."""
-    bare = copy.copy(model.model)
-    bare._modules = dict(bare._modules) | {"norm": nn.Identity()}
-    return torch.stack(bare(ids, output_hidden_states=True, use_cache=False).hidden_states[1:])
+    """Hugging Face's own record, with the final norm away meanwhile."""
+    norm, model.model.norm = model.model.norm, nn.Identity()
+    try:
+        states = model.model(ids, output_hidden_states=True, use_cache=False).hidden_states
+    finally:
+        model.model.norm = norm
+    return torch.stack(states[1:])
 
 
 def _hooked(
