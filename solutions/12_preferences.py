@@ -811,7 +811,7 @@ r"""
 4. A learned reward is right where it was trained. A model that optimises it goes elsewhere. Keep a measure of the truth that nobody optimises.
 5. What can be asked for in the prompt needs no training. Measure that rival first.
 
-**Next:** lesson 13 asks how one measures what a model can do, and whether one may believe it.
+**Next:** [lesson 13](13_evaluation.ipynb) asks how one measures what a model can do, and whether one may believe it.
 
 ## Further reading
 

@@ -897,7 +897,7 @@ r"""
 4. pass@k counts the best of k tries, which needs somebody who can tell which it is. Pronouns and names show what it has picked up.
 5. The right passage before the question works wonders; a wrong one is copied. Measure search, reading and refusing apart.
 
-**Next:** lesson 14 opens the model and looks for where all this happens.
+**Next:** [lesson 14](14_looking_inside.ipynb) opens the model and looks for where all this happens.
 
 ## Further reading
 

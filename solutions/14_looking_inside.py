@@ -242,7 +242,7 @@ axes[0].set(xlabel="block", title="attention that goes to the first token", ylim
 axes[1].plot(lengths[:, 0], color=plots.RED, label="first token")
 axes[1].plot(lengths[:, 1:].mean(1), color=plots.BLUE, label="the others, mean")
 axes[1].set(xlabel="block", yscale="log", title="length of the state")
-axes[1].legend(loc="center left")
+axes[1].legend(loc="lower left", bbox_to_anchor=(0.4, 0.45))
 plots.show(
     fig,
     "Left, about half of all attention goes to the first token in most blocks. Right, its "
@@ -260,22 +260,25 @@ For you it means: a heat map of attention is mostly a picture of the sink. Now s
 SENTENCE = "The capital of France is Paris. The capital of Italy is"
 words = [tokenizer.decode(i) for i in encode(SENTENCE)[0]]
 maps = attention_maps(encode(SENTENCE))
-SHOWN = {(11, 1): "the token before", (18, 8): "the sink", (18, 6): "what followed last time",
-         (16, 0): "from “is” to the country?"}  # fmt: skip
+SHOWN = {(11, 1): "the token before", (18, 8): "the sink", (18, 6): "what followed last time"}
 fig, axes = plots.figure(2, height=7.2, rows=2)
-for ax, ((layer, head), title) in zip(axes.flat, SHOWN.items(), strict=True):
+for ax, ((layer, head), title) in zip(axes.flat, SHOWN.items(), strict=False):
     plots.heatmap(ax, maps[layer, 0, head], words, words, f"block {layer}, head {head}: {title}",
                   limits=(0, 1), digits=None)  # fmt: skip
     ax.tick_params(axis="x", rotation=90)
+axes[1, 1].barh(range(len(words)), maps[16, 0, 0, -1], color=plots.RED)
+axes[1, 1].set_yticks(range(len(words)), words)
+axes[1, 1].invert_yaxis()
+axes[1, 1].set(title="block 16, head 0: where the last “is” looks", xlim=(0, 1))
 plots.show(
     fig,
-    "Four heads: a line beside the diagonal; all on the first token; from a repeated word to "
-    "what followed it the first time; and one that looks from is to France and to Italy.",
+    "Three heads: a line beside the diagonal; all on the first token; from a repeated word to "
+    "what followed it the first time. And a fourth, from the last word only: nearly all on Italy.",
 )
 
 # %% [markdown]
 r"""
-How pretty they are, and how quickly one has a story. The last one looks from *is* straight at the country. It must be the head that fetches the capital! We will see.
+How pretty they are, and how quickly one has a story. The fourth picture is of the kind that stands in many papers: from the word that is to be explained, the model "looks at" *Italy*. It must be the head that fetches the capital! We will see.
 
 ## 3 A head that repeats
 
@@ -601,7 +604,7 @@ For a hundred steps both learn the same, *which* tokens are about. Then the curv
 
 ## 5 A pretty picture, and nothing behind it
 
-Now the promised test. Head 16.0 looked from *is* straight at the country. We take countries whose capitals the model knows, and three heads. For each: how much does it look at the country, and how many nats does the right capital lose without it?
+Now the promised test. Head 16.0 looked from *is* straight at *Italy*. We take countries whose capitals the model knows, and three heads. For each: how much does it look at the country, and how many nats does the right capital lose without it?
 """
 
 # %%
@@ -750,8 +753,8 @@ for ax, table, ids, step in ((axes[0], capital, target, 1), (axes[1], name, gave
     picture = ax.imshow(table, vmin=-1, vmax=1, cmap="RdBu", aspect="auto")
     ax.set_xticks(range(ids.shape[1]), [tokenizer.decode(i) for i in ids[0]], rotation=90)
     ax.set_yticks(range(0, len(table), 10 // step), range(0, N_LAYERS, 10))
-axes[0].set(ylabel="state after block", title="Italy, patched from France")
-axes[1].set(title="“Mary gave”, patched from “John gave”")
+axes[0].set(ylabel="state after block", title="Italy, from France")
+axes[1].set(title="“Mary gave”, patched with states from “John gave”")
 fig.colorbar(picture, ax=axes, label="recovered")
 plots.show(
     fig,
@@ -1015,7 +1018,7 @@ r"""
 4. Induction takes two heads in two layers: one writes each token's predecessor, the other finds it. One layer does not learn it in our time, two learn it all at once.
 5. To move a state from one run into another shows what it carries. One head of 270 carries the country to the place of the answer; a probe needs a control, and so does steering.
 
-**Next:** lesson 15 leaves text. Pictures, sounds and code become sequences, and the same Transformer reads them.
+**Next:** [lesson 15](15_everything_is_a_sequence.ipynb) leaves text. Pictures, sounds and code become sequences, and the same Transformer reads them.
 
 ## Further reading
 
