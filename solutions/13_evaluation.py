@@ -228,7 +228,7 @@ for kind, module, real, invented in docs[::12]:
 def choices(doc):
     """The four names; where the right one stands changes from one doc to the next."""
     _, _, real, invented = doc
-    place = docs.index(doc) % 4
+    place = docs.index(doc) // 2 % 4
     return [*invented[:place], real, *invented[place:]]
 
 
@@ -238,9 +238,9 @@ def right_place(doc):
 
 # %% [markdown]
 r"""
-We ask in three ways. **Asked**: a plain question in the chat template, does it exist, yes or no (of 24 names half exist, so a coin has 50%). **Letters**: the four names as A to D, as in an exam; chance is 25%. **Code**: nobody asks anything. The model reads `import math` and `math.`, and the four names followed by a bracket are the options.
+We ask in three ways, and one more as a control. **Asked**: a plain question in the chat template, does it exist, yes or no (of 24 names half exist, so a coin has 50%). **Letters**: the four names as A to D, as in an exam; chance is 25%. **Code**: nobody asks anything. The model reads `import math` and `math.`, and the four names followed by a bracket are the options. **Control**: the same names, after the import of *another* module.
 
-**Predict** the order of the three.
+**Predict** the order of the three, and what the control gives.
 """
 
 
@@ -268,12 +268,28 @@ exams = {
         lambda d: d[3],  # 0: yes, it exists; 1: no, it was invented
     ),
     "letters": Task(
-        docs, lambda d: chat(in_letters(d) + "\nAnswer with a letter."), lambda d: list("ABCD"), right_place
-    ),
-    "code": Task(
-        docs, lambda d: f"import {d[1]}\n{d[1]}.", lambda d: [f"{name}(" for name in choices(d)], right_place
+        docs[::2], lambda d: chat(in_letters(d) + "\nAnswer with a letter."), lambda d: list("ABCD"), right_place
     ),
 }  # fmt: skip
+
+
+# %%
+def in_code(module_of):
+    """The exam in code, after the import of whichever module is chosen for a doc."""
+    return Task(
+        docs, lambda d: "import {0}\n{0}.".format(module_of(d)),
+        lambda d: [f"{name}(" for name in choices(d)], right_place,
+    )  # fmt: skip
+
+
+def other_module(doc):
+    """The module of another function of the same kind: the control."""
+    kin = [d for d in docs if d[0] == doc[0]]
+    return kin[(kin.index(doc) + 7) % len(kin)][1]
+
+
+exams |= {"code": in_code(lambda d: d[1]), "control": in_code(other_module)}
+assert all(other_module(doc) != doc[1] for doc in docs)
 
 # %% tags=["nbval-ignore-output"]
 results = {name: evaluate(task) for name, task in exams.items()}
@@ -283,16 +299,23 @@ for name, result in results.items():
     for kind in names:
         here = torch.tensor([doc[0] == kind for doc in exams[name].docs])
         said(f"{name}, {kind} modules", result["acc"][here])
+        if name in ("code", "control"):
+            said("   by means per token", result["acc_norm"][here])
 print("asked, it says yes to", (results["asked"]["picked"] == 0).sum().item(), "of", len(asked))
-print(
-    "its letters:", dict(sorted(Counter("ABCD"[i] for i in results["letters"]["picked"]).items()))
-)
-by_code = results["code"]["acc"]  # the first 24 are of well-known modules
-assert interval(by_code[:24].sum().item(), 24)[0] > 0.5 > results["letters"]["acc"].float().mean()
+letters = Counter("ABCD"[i] for i in results["letters"]["picked"])
+print("its letters:", dict(sorted(letters.items())))
+shortest = [min(choices(d), key=lambda name: len(tokenizer(name).input_ids)) == d[2] for d in docs]
+said("always the shortest name", shortest)
+code, control = (results[name]["acc_norm"].sum().item() for name in ("code", "control"))
+assert interval(code, 48)[0] > 0.3 and code > control + 6
 
 # %% [markdown]
 r"""
-Three questions about one fact, and three answers. Asked, it says *yes* to nearly everything: half of the answers are right, and none is worth anything. As letters it does no better than a die; look which letters it says. (What it has learned is the *form* of an exam. Telling four lettered lines apart, and finding its way back from a fact to a letter, is a skill of its own, which small models do not have.) And yet it *knows* a good deal: as code, where it needs only do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known. For rare modules the range reaches down nearly to chance: what stood seldom in its training texts it can only guess (Kandpal et al., 2023, §3, for facts about people and places).
+One fact, four questions, and as many answers. **Asked**, it says *yes* to nearly everything: what is right is right by accident. As **letters** it does no better than a die; look which letters it says. (It has learned the *form* of an exam. To tell four lettered lines apart, and to find the way from a fact back to a letter, is a skill of its own, which small models do not have.) And yet it *knows* something: in **code**, where it only has to do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known.
+
+How much of that is knowledge of the *module*? The **control** has the same options after another module's name, where none of them exists. Look at the sums: of the well-known names they are still right in half! A real name is often the shortest of the four, and looks like a name. That is the length bias, and a little taste. Per token the control falls to where chance is, and the difference between the two rows is what the model knows. Without the control you would have printed the larger number.
+
+For rare modules the range reaches down nearly to chance: what stood seldom in its training texts it can only guess (Kandpal et al., 2023, §3, for facts about people and places).
 
 So "the model does not know" and "the model did not say" are two findings. And whoever compares two models has to compare them on the same question, in the same form.
 
@@ -658,10 +681,12 @@ shuffles = [
 p = np.mean(np.abs(shuffles) >= abs(gap))
 print(f"lead of kind words: {leads[0].mean():.2f} and {leads[1].mean():.2f}, a gap of {gap:.2f}")
 print(f"names dealt out at random to two groups have a gap as large in {p:.1%} of cases")
+pieces = [np.mean([len(tokenizer(" " + name).input_ids) for name in group]) for group in GROUPS]
+print(f"tokens in a name: {pieces[0]:.1f} and {pieces[1]:.1f} on average")
 
 # %% [markdown]
 r"""
-A gap of this size is rare if nothing but chance is at work (a permutation test: deal the names out anew, ten thousand times). It is small beside that of the occupations, and it is about two sentences and twenty words that we chose. Other sentences give other numbers; that is why a finding of this kind needs many of them, chosen before one looks. (Hofmann et al., 2024, found that tuning takes the open prejudices out of large models and leaves covert ones, such as by dialect, in place.)
+A gap of this size is rare if nothing but chance is at work (a permutation test: deal the names out anew, ten thousand times). But the last line names a rival: the second group's names are cut into more tokens, as rare names are, and rarity may be a part of the gap. It is small beside that of the occupations, and it is about two sentences and twenty words that we chose. Other sentences give other numbers; that is why a finding of this kind needs many of them, chosen before one looks. (Hofmann et al., 2024, found that tuning takes the open prejudices out of large models and leaves covert ones, such as by dialect, in place.)
 
 ## 7 The remedy: let it look things up
 
@@ -814,8 +839,6 @@ hits = {kind: right_ones(names_said) for kind, names_said in named.items()}
 shares = {kind: said(kind, kind_hits) for kind, kind_hits in hits.items()}
 copied = [a == b for a, b in zip(named["random"], given["random"], strict=True)]
 obeys = said("given a random passage, it names it", copied)
-
-# %% tags=["nbval-ignore-output"]
 for i in (15, 17, 21):
     print(f"{wishes[i][0]:<46} alone {named['alone'][i]:<16} found {named['found'][i]}")
 
@@ -892,7 +915,7 @@ r"""
 ## Summary
 
 1. A share has an interval; 8 of 10 is 49% to 94%. Wilson's keeps its promise, the textbook's does not.
-2. A model is examined by the likelihood of options, of which length is a part, or by what it writes. The form of the question decides as much as the knowledge: code 67%, letters in the template worse than chance.
+2. A model is examined by the likelihood of options, of which length is a part, or by what it writes. The form of the question decides as much as the knowledge, and a control (the same options, another question) tells what is knowledge at all.
 3. It invents, the more the rarer the thing, and in the same voice. Its confidence can be measured and is not always worthless: per token it was calibrated, in the template not.
 4. pass@k counts the best of k tries, which needs somebody who can tell which it is. Pronouns and names show what it has picked up.
 5. The right passage before the question works wonders; a wrong one is copied. Measure search, reading and refusing apart.
