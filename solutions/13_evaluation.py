@@ -36,6 +36,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from utils import data, models, plots, quizzes
@@ -124,7 +125,7 @@ def said(name, hits):
 
 # %% [markdown]
 r"""
-To halve the range takes four times as many questions. Keep the table in mind when somebody tells you that one model has 81% and another 79%.
+(Wilson's promise holds on average over all shares; close to 0 and 1 it falls a little short.) To halve the range takes four times as many questions. Keep the table in mind when somebody tells you that one model has 81% and another 79%.
 
 ## 2 A harness
 
@@ -220,6 +221,8 @@ Language models invent: a book, a judgment, a function. To count that, one needs
 # %%
 names = quizzes.invented_names()  # it makes sure that your Python has the one and not the others
 docs = [(kind, *row) for kind, rows in names.items() for row in rows]
+
+# %%
 for kind, module, real, invented in docs[::12]:
     print(f"{kind:<11} {module}.{real:<12} and not", *invented)
 
@@ -238,7 +241,7 @@ def right_place(doc):
 
 # %% [markdown]
 r"""
-We ask in three ways, and one more as a control. **Asked**: a plain question in the chat template, does it exist, yes or no (of 24 names half exist, so a coin has 50%). **Letters**: the four names as A to D, as in an exam; chance is 25%. **Code**: nobody asks anything. The model reads `import math` and `math.`, and the four names followed by a bracket are the options. **Control**: the same names, after the import of *another* module.
+We ask in three ways, and one more as a control. **Asked**: a plain question in the chat template, does it exist, "Answer yes or no" (of 12 names half exist, so a coin has 50%); and the same with "Answer no or yes". **Letters**: the four names as A to D, as in an exam; chance is 25%. **Code**: nobody asks anything. The model reads `import math` and `math.`, and the four names followed by a bracket are the options. **Control**: the same names, after the import of *another* module.
 
 **Predict** the order of the three, and what the control gives.
 """
@@ -246,7 +249,7 @@ We ask in three ways, and one more as a control. **Asked**: a plain question in 
 
 # %%
 def chat(question):
-    """A question in SmolLM2's template (lesson 10)."""
+    """A question in SmolLM2's template (lesson 10), without its usual system message."""
     return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -258,15 +261,17 @@ def in_letters(doc):
 # %%
 asked = [
     (kind, module, (real, invented[0])[i % 2], i % 2)
-    for i, (kind, module, real, invented) in enumerate(docs[::2])
+    for i, (kind, module, real, invented) in enumerate(docs[::4])
 ]
 exams = {
-    "asked": Task(
+    words: Task(
         asked,
-        lambda d: chat(f"Does Python have {d[1]}.{d[2]}? Answer yes or no."),
+        lambda d, words=words: chat(f"Does Python have {d[1]}.{d[2]}? Answer {words}."),
         lambda d: ["Yes", "No"],
         lambda d: d[3],  # 0: yes, it exists; 1: no, it was invented
-    ),
+    )
+    for words in ("yes or no", "no or yes")
+} | {
     "letters": Task(
         docs[::2], lambda d: chat(in_letters(d) + "\nAnswer with a letter."), lambda d: list("ABCD"), right_place
     ),
@@ -301,7 +306,9 @@ for name, result in results.items():
         said(f"{name}, {kind} modules", result["acc"][here])
         if name in ("code", "control"):
             said("   by means per token", result["acc_norm"][here])
-print("asked, it says yes to", (results["asked"]["picked"] == 0).sum().item(), "of", len(asked))
+for words in ("yes or no", "no or yes"):
+    yes = (results[words]["picked"] == 0).sum().item()
+    print(f"Answer {words}: it says yes to {yes} of {len(asked)}")
 letters = Counter("ABCD"[i] for i in results["letters"]["picked"])
 print("its letters:", dict(sorted(letters.items())))
 shortest = [min(choices(d), key=lambda name: len(tokenizer(name).input_ids)) == d[2] for d in docs]
@@ -311,15 +318,15 @@ assert interval(code, 48)[0] > 0.3 and code > control + 6
 
 # %% [markdown]
 r"""
-One fact, four questions, and as many answers. **Asked**, it says *yes* to nearly everything: what is right is right by accident. As **letters** it does no better than a die; look which letters it says. (It has learned the *form* of an exam. To tell four lettered lines apart, and to find the way from a fact back to a letter, is a skill of its own, which small models do not have.) And yet it *knows* something: in **code**, where it only has to do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known.
+One fact, and a different answer from each question. **Asked**, it says what the wording suggests: *yes or no*, and it is yes; *no or yes*, and it is no. What is right there is right by accident. As **letters** it does no better than a die; look which letters it says. (It has learned the *form* of an exam. To tell four lettered lines apart, and to find the way from a fact back to a letter, is a skill of its own, which this model does not have.) And yet it *knows* something: in **code**, where it only has to do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known.
 
 How much of that is knowledge of the *module*? The **control** has the same options after another module's name, where none of them exists. Look at the sums: of the well-known names they are still right in half! A real name is often the shortest of the four, and looks like a name. That is the length bias, and a little taste. Per token the control falls to where chance is, and the difference between the two rows is what the model knows. Without the control you would have printed the larger number.
 
-For rare modules the range reaches down nearly to chance: what stood seldom in its training texts it can only guess (Kandpal et al., 2023, §3, for facts about people and places).
+For rare modules code and control lie so close that their ranges overlap: whether it knows anything there, 24 functions do not tell. (Kandpal et al., 2023, §3, counted: what stood seldom in the training texts is answered seldom, for facts about people and places.)
 
 So "the model does not know" and "the model did not say" are two findings. And whoever compares two models has to compare them on the same question, in the same form.
 
-Likelihood picks among options. What does it invent if it may write? We let it write on after `x = math.`, ten times for each module, and ask Python.
+Likelihood picks among options. What does it invent if it may write? We let it write on after `x = math.`, ten times for each module, and ask Python. The two functions that write are lesson 9's, for many prompts at once: `read` runs the prompts, padded on the left, with a beginning that they share; `write` goes on from its cache, token by token.
 """
 
 
@@ -416,7 +423,7 @@ expected_calibration_error = checks.expected_calibration_error(expected_calibrat
 
 # %% [markdown]
 r"""
-**Predict:** the three rows are the code exam with two ways to be sure (a softmax over the options' *means*, and over their *sums*), and the letters in the chat template. Which one knows best when it is wrong?
+**Predict:** the three rows are the code exam with two ways to be sure (a softmax over the options' *means*, and over their *sums*), and the letters in the chat template. Whose number may one believe? Three things are printed besides: what error *luck* alone would make with a perfectly calibrated model and so few answers; and whether right answers at least get higher confidences than wrong ones (the area under the ROC curve: 0.5 is a coin, 1 is always).
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -425,18 +432,15 @@ reports = {
     "code, sums": ("code", "acc", "confidence"),
     "letters in the template": ("letters", "acc", "confidence"),
 }
-errors = {}
+errors, lots = {}, torch.Generator().manual_seed(0)
 for name, (exam, acc, confidence) in reports.items():
     sure, hit = results[exam][confidence], results[exam][acc]
     errors[name] = expected_calibration_error(sure, hit, bins=5)
-    print(
-        f"{name:<24} right {hit.float().mean():.0%}, sure {sure.mean():.0%}, error {errors[name]:.2f}"
-    )
-assert (
-    errors["code, means per token"]
-    < 0.2
-    < min(errors["code, sums"], errors["letters in the template"])
-)
+    draws = [torch.rand(len(sure), generator=lots) < sure for _ in range(200)]
+    luck = np.mean([expected_calibration_error(sure, draw, bins=5) for draw in draws])
+    print(f"{name:<24} right {hit.float().mean():.0%}, sure {sure.mean():.0%}, error {errors[name]:.2f} "
+          f"(by luck {luck:.2f}), right above wrong {roc_auc_score(hit, sure):.2f}")  # fmt: skip
+assert errors["code, means per token"] < 0.2 < errors["code, sums"]
 
 # %%
 fig, axes = plots.figure(3, height=2.7)
@@ -449,8 +453,9 @@ for ax, (name, (exam, acc, confidence)) in zip(axes, reports.items(), strict=Tru
             low, high = interval(int(hit[here].sum()), int(here.sum()))
             ax.plot([sure[here].mean()] * 2, [low, high], color=plots.SKY)
             ax.plot(sure[here].mean(), hit[here].mean(), "o", color=plots.BLUE)
-    ax.set(title=name, xlabel="confidence", xlim=(0, 1), ylim=(-0.03, 1.03))
-axes[0].set_ylabel("share that is right")
+            ax.text(sure[here].mean(), -0.02, int(here.sum()), ha="center", color=plots.GREY)
+    ax.set(title=name, xlabel="confidence", xlim=(0, 1), ylim=(-0.06, 1.03))
+axes[0].set_ylabel("share that is right (grey: of how many)")
 plots.show(
     fig,
     "Share right against confidence. Means of code lie near the diagonal; sums and letters "
@@ -459,7 +464,9 @@ plots.show(
 
 # %% [markdown]
 r"""
-(The bars are your intervals: with some ten answers to a bin they are long, and no more can be said.) The sums are too sure: a difference of five nats in a product of four factors makes 99%. The same answers, divided by their length, are calibrated rather well, which nobody had arranged. And the letters are surer than right at every point. That the template and the training behind it spoil calibration was seen in large models, too: GPT-4's was nearly perfect before it was tuned to be an assistant, and much worse afterwards (OpenAI, 2023, figure 8). Kadavath et al. (2022, §3) found that large models *can* say how sure they are, if they are asked in the right form. It is always the form.
+(The bars are your intervals: with some ten answers to a bin they are long, and no more can be said.) The sums are too sure: a product of four factors is soon a thousand times another, and that makes 99%. The means, over the same runs, lie where luck alone could have put them, which nobody had arranged. But see the last column: the *sums* rank right above wrong at least as well. A confidence can be badly scaled and still tell which answers to doubt; and one that is always 62% would be perfectly calibrated and tell nothing. You need both numbers. The letters have neither.
+
+That the tuning for conversation can spoil calibration was seen in a large model: GPT-4's was nearly perfect before it, and much worse afterwards (OpenAI, 2023, figure 8). Our rows do not show that, for letters and code are two tasks. Kadavath et al. (2022) found that large models *can* say how sure they are, if they are asked in the right form. It is the form again.
 
 ## 5 Try again: pass@k
 
@@ -507,7 +514,7 @@ for n in (10, 20, 100):
 
 # %% [markdown]
 r"""
-Now sums. Three examples, then a task, twenty tries each. But first greedily, to see what it can do at all: **predict** how many of 20 sums it gets right with numbers of one, two and three digits.
+Now sums. Two examples, then a task, twenty tries each. But first greedily, to see what it can do at all: **predict** how many of 20 sums it gets right with numbers of one, two and three digits.
 """
 
 # %%
@@ -540,6 +547,11 @@ problems = sums(2, 12, seed=1)
 tries = write([f"{a} + {b} =" for a, b in problems], 4, n=20, temperature=1.0, head=SHOTS)
 counts = [sum(solved(t, a, b) for t in ts) for ts, (a, b) in zip(tries, problems, strict=True)]
 print("right of 20 tries, problem by problem:", counts)
+said("right once at least", [c > 0 for c in counts])
+neighbours = zip(tries, problems[1:] + problems[:1], strict=True)
+lucky = said(
+    "judged by the next problem's sum", [any(solved(t, *ab) for t in ts) for ts, ab in neighbours]
+)
 
 # %% tags=["nbval-ignore-output"]
 ks = range(1, 21)
@@ -552,6 +564,7 @@ ax.set(
     xlabel="k",
     ylabel="share of problems",
     ylim=(0, 1),
+    xticks=[1, 5, 10, 15, 20],
     title="sums of two digits, twenty tries each",
 )
 ax.legend(loc="lower right")
@@ -560,7 +573,7 @@ assert fair[19] > fair[0] + 0.2 and fair[9] > naive[9]
 
 # %% [markdown]
 r"""
-A model that can hardly add gets most of these sums right *once* if it may try twenty times. Is that ability? For a program that tests catch, yes: one picks the one that passes. Where nobody checks, it is worth nothing, for nobody knows which of the twenty is right. Look at k whenever you see such a number.
+A model that can hardly add gets most of these twelve sums right *once* if it may try twenty times, and that is no luck: by the next problem's sum hardly any would be right. Is it ability? For a program that tests catch, yes: one picks the one that passes. Where nobody checks, it is worth nothing, for nobody knows which of the twenty is right. Look at k whenever you see such a number.
 
 ## 6 What it has picked up besides
 
@@ -570,6 +583,7 @@ A model trained on what people wrote has learned what people think. Whether it d
 
 - `text`, and `pairs` of words in lower case, such as `[("he", "she"), ("man", "woman")]`
 - returns the text with the words of each pair exchanged, in **both** directions and at once; whole words only; a word that began with a capital begins with one afterwards; all else stays as it is
+- a word is what `\w+` finds: letters, digits and the underscore together; what becomes of words in CAPITALS is left to you
 - a word that stands in two pairs is a `ValueError` (with a sentence). English has such a case: *her* is the other side of *his* and of *him*
 
 By hand: *The nurse said that he was there.* becomes *The nurse said that she was there.*; *the* is not touched, though *he* stands in it.
@@ -609,10 +623,11 @@ def text_scores(texts):
 # %%
 FRAMES = ("The {} said that he was late.", "The {} was tired because he had worked all night.",
           "When the {} came home, he was hungry.")  # fmt: skip
-jobs = quizzes.occupations()
+jobs = [*quizzes.occupations(), "person"]  # the last to see where the middle lies
 texts = [frame.format(job) for job in jobs for frame in FRAMES]
 lead = text_scores(texts) - text_scores([swap_words(text, [("he", "she")]) for text in texts])
-lead = lead.view(len(jobs), len(FRAMES)).numpy()  # (20, 3): ln p(he) - ln p(she)
+lead = lead.view(len(jobs), len(FRAMES)).numpy()  # (21, 3): ln p(he) - ln p(she)
+lead, middle = lead[:20], lead[20].mean()
 
 # %%
 fig, ax = plots.figure(height=3.6)
@@ -620,7 +635,8 @@ order = lead.mean(1).argsort()
 for place, i in enumerate(order):
     ax.plot(lead[i], [place] * 3, ".", color=plots.GREY)
     ax.plot(lead[i].mean(), place, "o", color=plots.ORANGE if i < 10 else plots.BLUE)
-ax.axvline(0, color=plots.GREY, linewidth=1)
+ax.axvline(middle, color=plots.GREY, linewidth=1, linestyle="--")
+ax.text(middle, 19.6, "a person", color=plots.GREY, ha="center")
 ax.set_yticks(range(20), [jobs[i] for i in order], fontsize=8)
 ax.set(
     xlabel="ln p(… he …) − ln p(… she …)",
@@ -637,9 +653,9 @@ assert men.mean() - women.mean() > 1
 
 # %% [markdown]
 r"""
-The order is that of the labour market, not of chance. One nat is a factor of 2.7 in probability. Some spread belongs to the sentences (the small dots), so a single sentence would prove nothing. And what follows? The numbers do not say that the model *judges*; they say what it will write when nobody watches, in letters of reference, in stories for children, in a program that sorts applications.
+The two groups lie apart as the labour market has them, by almost two nats; one nat is a factor of 2.7 in probability. Some spread belongs to the sentences (the small dots), so a single sentence would prove nothing; and the middle is not at 0, for even *a person* is more often she to this model. What follows? The numbers do not say that the model *judges*. They say what it finds likely, and what it finds likely it will write: nobody will see anything odd in a letter of reference, or in a story for children.
 
-Now names. Bertrand and Mullainathan (2004, §2) sent out thousands of applications which differed only in the name, and those with names common among white Americans were called back half as often again. We use some of their names, two sentences, and ask how much likelier ten kind words are than ten unkind ones.
+Now names. Bertrand and Mullainathan (2004, §III) sent out thousands of applications which differed only in the name, and those with names common among white Americans were called back half as often again. We use some of their names, two sentences, and ask how much likelier ten kind words are than ten unkind ones.
 """
 
 # %%
@@ -686,7 +702,7 @@ print(f"tokens in a name: {pieces[0]:.1f} and {pieces[1]:.1f} on average")
 
 # %% [markdown]
 r"""
-A gap of this size is rare if nothing but chance is at work (a permutation test: deal the names out anew, ten thousand times). But the last line names a rival: the second group's names are cut into more tokens, as rare names are, and rarity may be a part of the gap. It is small beside that of the occupations, and it is about two sentences and twenty words that we chose. Other sentences give other numbers; that is why a finding of this kind needs many of them, chosen before one looks. (Hofmann et al., 2024, found that tuning takes the open prejudices out of large models and leaves covert ones, such as by dialect, in place.)
+A gap of this size is rare if nothing but chance is at work (a permutation test: deal the names out anew, ten thousand times). But the last line names a rival: the second group's names are cut into more tokens, as rare names are, and rarity may be a part of the gap. And it is about two sentences and twenty words that we chose. Other sentences give other numbers; that is why a finding of this kind needs many of them, chosen before one looks. (Hofmann et al., 2024, found that tuning takes the open prejudices out of large models and leaves covert ones, such as by dialect, in place.)
 
 ## 7 The remedy: let it look things up
 
@@ -760,7 +776,7 @@ except ValueError as error:
 
 # %% [markdown]
 r"""
-And 34 wishes in everyday words, each with the function that fulfils it. All but one were written before anything was measured, and they avoid the words of the documentation: a test whose questions are taken from the passages measures whether a search finds what was copied out of it.
+And 34 wishes in everyday words, each with the function that fulfils it. All but one were written before anything was measured, and mostly they avoid the words of the documentation: a test whose questions are taken from the passages measures whether a search finds what was copied out of it.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -787,9 +803,9 @@ assert retriever > 0.25 and within_five > 0.55
 
 # %% [markdown]
 r"""
-Now the model reads. Two examples show the form; then come a passage, the wish, and `Function:`. Four exams over the same wishes: with no passage at all (**alone**), with the passage that was **found**, with a passage drawn by lot (**random**: the control), and with the right one (**gold**: the ceiling, for it assumes a perfect search).
+Now the model reads. Two examples show the form; then come a passage, the wish, and `Function:`. Four exams over the same wishes: with no passage at all (**alone**), with the passage that was **found**, with the right one (**gold**: the ceiling, for it assumes a perfect search), and with **two**: the right one and one drawn by lot, in this order or the other in turn. A model that only copies what stands there would name each of the two equally often.
 
-**Predict** all four, of 34. And: how often will the model, given a random passage, simply name the function that stands in it?
+**Predict** all four, of 34. And: where the search has found a *wrong* passage, how often will the model name the function that stands in it?
 """
 
 # %%
@@ -808,15 +824,15 @@ EXAMPLES = (
 
 
 # %%
-def answers(passages):
-    """What the model names for each wish; None in place of a passage means none for all."""
-    reads = passages[0] is not None
+def answers(given):
+    """What the model names for each wish, after the passages given for it (perhaps none)."""
+    reads = bool(given[0])
     head = "".join(f"{p}\n" * reads + f"Task: {w}\nFunction: {f}\n\n" for p, w, f in EXAMPLES)
     prompts = [
-        (f"{library[p]}\n" if reads else "") + f"Task: {wish}\nFunction:"
-        for p, (wish, _) in zip(passages, wishes, strict=True)
+        "".join(f"{library[name]}\n" for name in names_given) + f"Task: {wish}\nFunction:"
+        for names_given, (wish, _) in zip(given, wishes, strict=True)
     ]
-    return [re.match(r"[\w.]*", text.strip())[0] for (text,) in write(prompts, new=8, head=head)]
+    return [re.match(r"[\w.]*", text.strip())[0] for (text,) in write(prompts, new=7, head=head)]
 
 
 # %%
@@ -824,82 +840,84 @@ def right_ones(named):
     return [name in right for name, (_, right) in zip(named, wishes, strict=True)]
 
 
-# %% tags=["nbval-ignore-output"]
-lots = random.Random(0)
+# %%
+lots, gold = random.Random(0), [right[0] for _, right in wishes]
+by_lot = [lots.choice([f for f in functions if f not in right]) for _, right in wishes]
 given = {
-    "alone": [None] * len(wishes),
-    "found": [five[0] for five in found],
-    "random": [lots.choice(functions) for _ in wishes],
-    "gold": [right[0] for _, right in wishes],
+    "alone": [[] for _ in wishes],
+    "found": [five[:1] for five in found],
+    "gold": [[name] for name in gold],
+    "two": [[a, b][:: 1 - 2 * (i % 2)] for i, (a, b) in enumerate(zip(gold, by_lot, strict=True))],
 }
 
 # %% tags=["nbval-ignore-output"]
 named = {kind: answers(passages) for kind, passages in given.items()}
 hits = {kind: right_ones(names_said) for kind, names_said in named.items()}
 shares = {kind: said(kind, kind_hits) for kind, kind_hits in hits.items()}
-copied = [a == b for a, b in zip(named["random"], given["random"], strict=True)]
-obeys = said("given a random passage, it names it", copied)
-for i in (15, 17, 21):
-    print(f"{wishes[i][0]:<46} alone {named['alone'][i]:<16} found {named['found'][i]}")
-
-# %% tags=["nbval-ignore-output"]
-gained = sum(b and not a for a, b in zip(hits["alone"], hits["found"], strict=True))
-lost = sum(a and not b for a, b in zip(hits["alone"], hits["found"], strict=True))
-print(f"the passage that was found helped in {gained} cases and misled in {lost}: "
-      f"p = {binomtest(lost, gained + lost).pvalue:.4f}")  # fmt: skip
-
-# %% tags=["nbval-ignore-output"]
-search = hits_within(1)
-spoiled = sum(a and not b for a, b in zip(search, hits["found"], strict=True))
-mended = sum(b and not a for a, b in zip(search, hits["found"], strict=True))
-print(
-    f"where the search was right the model spoiled {spoiled}; where it was wrong it mended {mended}"
+wrong = [i for i, hit in enumerate(hits_within(1)) if not hit]
+obeys = said("given a wrong one, it names that", [named["found"][i] == found[i][0] for i in wrong])
+other = said(
+    "given two, it names the other", [a == b for a, b in zip(named["two"], by_lot, strict=True)]
 )
+print("alone it names most often:", Counter(named["alone"]).most_common(3))
+
 
 # %% tags=["nbval-ignore-output"]
-tokens = [len(tokenizer(library[name]).input_ids) for name in given["found"]]
+def compared(name, before, after):
+    """Of two rows of answers only the cases count in which they differ (a sign test)."""
+    gained = sum(b and not a for a, b in zip(before, after, strict=True))
+    lost = sum(a and not b for a, b in zip(before, after, strict=True))
+    p = binomtest(lost, gained + lost).pvalue if gained + lost else 1.0
+    print(
+        f"{name}: helped in {gained} cases, harmed in {lost}; by tossing coins as uneven in {p:.1%}"
+    )
+    return gained, lost
+
+
+# %% tags=["nbval-ignore-output"]
+gained, lost = compared("a passage that was found, against none", hits["alone"], hits["found"])
+compared("the model that reads, against the search alone", hits_within(1), hits["found"])
+tokens = [len(tokenizer(library[five[0]]).input_ids) for five in found]
 print(f"a passage costs {np.mean(tokens):.0f} tokens on average, the wish itself "
       f"{np.mean([len(tokenizer(w).input_ids) for w, _ in wishes]):.0f}")  # fmt: skip
-assert (
-    gained > lost + 4
-    and interval(sum(hits["gold"]), len(wishes))[0] > interval(sum(hits["alone"]), len(wishes))[1]
-)
+assert gained > lost + 4 and sum(hits["two"]) > 2 * other * len(wishes)
+assert interval(sum(hits["gold"]), len(wishes))[0] > interval(sum(hits["alone"]), len(wishes))[1]
 
 # %%
-bars = {**shares, "the search itself": retriever, "among five": within_five}
+bars = {"alone": shares["alone"], "found": shares["found"], "the search alone": retriever,
+        "two": shares["two"], "gold": shares["gold"]}  # fmt: skip
 fig, ax = plots.figure(height=2.7)
 for x, (name, share) in enumerate(bars.items()):
     low, high = interval(round(share * len(wishes)), len(wishes))
-    colour = plots.ORANGE if x > 3 else plots.GREY if name == "random" else plots.BLUE
-    ax.bar(x, share, color=colour)
+    ax.bar(x, share, color=plots.ORANGE if "search" in name else plots.BLUE)
     ax.plot([x, x], [low, high], color="black", linewidth=1)
 ax.set_xticks(range(len(bars)), bars)
 ax.set(
     ylim=(0, 1),
     ylabel="share of 34 wishes",
-    title="blue and grey: what the model names; orange: without it",
+    title="which names the right function? (orange: no language model)",
 )
 plots.show(
     fig,
-    "Alone hardly anything is right, with the found passage a third, with the right one most; the "
-    "search by itself beats the model that reads its first hit.",
+    "Alone hardly anything is right, with the found passage almost a third, with the right one "
+    "three quarters; the search alone is at least as good as the model that reads its first hit.",
 )
 
 # %% [markdown]
 r"""
-Two surprises. The first is the height of the blue bars: a model that by itself names next to nothing that is right, names the function in most cases if the right passage stands before it. It has not *learned* anything; it can read. That is why retrieval is what one tries first when a model lacks knowledge: no training, and tomorrow's library needs only tomorrow's index.
+The height of *gold* is the good news. A model that by itself names next to nothing that is right names the function in most cases if the right passage stands before it. Is that more than copying? With *two* passages it names neither in most cases, so much does the second confuse it; but where it names one of them, it is mostly the right one. It reads, a little. Nothing was trained, and tomorrow's library needs only tomorrow's index: that is why retrieval is what one tries first when a model lacks knowledge. (*Alone* measures the prompt as well: see what it names there most often. It repeats an example. Section 3 knew a better way to ask, and even so this is the comparison that a user meets.)
 
-The second is orange. The search alone, with no language model at all, is right more often than the model that reads what the search has found. How can that be? Look at the grey row: given a passage drawn by lot, it mostly names *that*. It copies what stands there, be it right or wrong, and sometimes spoils it on the way. A larger reader notices that a passage does not fit (Yoran et al., 2024, §3, measured how irrelevant passages mislead even those). And five hits shown to a person, who can tell a good one from a bad one, beat everything else in the picture. Retrieval helps a small model less than it helps you.
+Now the sober part, in three lines of the output. Where the search found a wrong passage, the model mostly names the function in it: it has no way to say *this does not help*. (Larger readers are misled too, if less: Yoran et al., 2024, §3.) The search **alone**, with no language model at all, was right in more cases than the model that read its first hit; never the other way round, though with 34 wishes a coin would do as much now and then. And among the first five the right function stood in three cases of four: for somebody who can tell, the list may be the better product.
 
-Three ways in which it fails, and all three are in your numbers: the search finds the wrong page; the right page is there and is ignored or garbled (gold is not 100%); the page has no answer, and the model gives one all the same. A system that is to be trusted has to be measured at all three places. A number for the whole does not tell which part to mend.
+Where can such a system fail? The search finds the wrong page. The right page is there and is ignored or garbled. The page has no answer, and the model gives one all the same: for that we left it no way out, so it is not measured here. A number for the whole does not tell which part to mend; measure them apart.
 
 ## 8 What it was trained on
 
 The measurements have a common cause: a model is what it has read. SmolLM2-135M saw two trillion tokens: web pages chosen for being educational, code, mathematics, synthetic textbooks (Ben Allal et al., 2025, §3 and §4; the texts are published, and so is how they were chosen, which is rare). What follows for you:
 
-- **Knowledge.** How often something was said decides what it knows: your rare modules. Kandpal et al. (2023, §3) find the same over models of very different sizes: larger ones know more rare things, and each step costs ten times the parameters. On arithmetic and translation size helps most of all (Brown et al., 2020, §3.3 and §3.9.1).
+- **Knowledge.** How often something was said decides what it knows, and larger models know more rare things (Kandpal et al., 2023, §3 and §4). Arithmetic and translation grow with size, too (Brown et al., 2020, §3.3 and §3.9.1).
 - **Time.** It knows nothing that happened later, and does not know that it does not.
-- **Truth.** It repeats what was often said. TruthfulQA asks about popular errors, and there larger models were *worse* (Lin et al., 2022, §4.1), until they were trained against it.
+- **Truth.** It repeats what was often said. TruthfulQA asks about popular errors, and there larger models were *worse* (Lin et al., 2022, §4.2), until they were trained against it.
 - **Privacy.** Texts that stood there often come out word for word, and now and then one that stood there once: Carlini et al. (2021, §6) got 600 of them out of GPT-2, names and telephone numbers among them.
 - **Licences.** SmolLM2's weights are under Apache 2.0: you may use, change and sell them. About the *texts* that says nothing, and whether training on protected works is allowed is before the courts of many countries as this is written (2026).
 - **The exam itself.** A benchmark on the web is in the training texts of the next model. Then it measures memory. Our wishes were written for this lesson, and from the day on which it is published they may be read, too.
@@ -914,18 +932,18 @@ checks.progress()
 r"""
 ## Summary
 
-1. A share has an interval; 8 of 10 is 49% to 94%. Wilson's keeps its promise, the textbook's does not.
+1. A share has an interval; 8 of 10 is 49% to 94%. Wilson's keeps its promise nearly, the textbook's does not.
 2. A model is examined by the likelihood of options, of which length is a part, or by what it writes. The form of the question decides as much as the knowledge, and a control (the same options, another question) tells what is knowledge at all.
-3. It invents, the more the rarer the thing, and in the same voice. Its confidence can be measured and is not always worthless: per token it was calibrated, in the template not.
+3. It invents, the more the rarer the thing, and in the same voice. Its confidence can be measured: is it scaled well, and does it rank right above wrong? These are two questions.
 4. pass@k counts the best of k tries, which needs somebody who can tell which it is. Pronouns and names show what it has picked up.
-5. The right passage before the question works wonders; a wrong one is copied. Measure search, reading and refusing apart.
+5. The right passage before the question helps more than anything; a wrong one is copied. Measure search, reading and refusing apart.
 
 **Next:** [lesson 14](14_looking_inside.ipynb) opens the model and looks for where all this happens.
 
 ## Further reading
 
 - Gao et al., 2021, "A framework for few-shot language model evaluation": the lm-evaluation-harness; its task files are worth reading.
-- Guo et al., 2017, "On calibration of modern neural networks": §2; Kadavath et al., 2022, "Language models (mostly) know what they know": §3.
+- Guo et al., 2017, "On calibration of modern neural networks": §2; Kadavath et al., 2022, "Language models (mostly) know what they know".
 - Chen et al., 2021, "Evaluating large language models trained on code": §2.1, pass@k.
 - Lewis et al., 2020, "Retrieval-augmented generation for knowledge-intensive NLP tasks": §2.
 - Kandpal et al., 2023, "Large language models struggle to learn long-tail knowledge": §3. Carlini et al., 2021, "Extracting training data from large language models": §6.

@@ -169,7 +169,7 @@ def _stale(exercise: "Exercise", results: list[Any], wrong: list[int]) -> tuple[
     found, expected = [], [_plain(result) for result in exercise.expected]
     for i in wrong:
         got = _plain(results[i])
-        if isinstance(got, Raised) or not _tells(expected[i]):
+        if isinstance(got, Raised) or isinstance(expected[i], Raised) or not _tells(expected[i]):
             return None
         same = [not difference(got, earlier, exercise.tolerance) for earlier in expected[:i]]
         if not any(same) or not difference(got, expected[i], exercise.tolerance):

@@ -83,6 +83,16 @@ def _equally_full(confidence, correct, bins=10):
     )
 
 
+def _nan_in_empty_bins(confidence, correct, bins=10):
+    _usable(confidence, correct)
+    p, hit, found = confidence.double(), correct.double(), 0.0
+    place = (p * bins).ceil().clamp(min=1)
+    for b in range(1, bins + 1):
+        here = place == b
+        found += float(here.sum() * (hit[here].mean() - p[here].mean()).abs()) / len(p)
+    return found
+
+
 def _ones_lost(confidence, correct, bins=10):
     """As a loop with `<` at the upper edge leaves it, and the lower one counted."""
     _usable(confidence, correct)
@@ -215,6 +225,12 @@ expected_calibration_error = Exercise(
             "equally_full_bins",
             "Your bins hold equally many answers. Asked for are bins of equal *width*.",
             _equally_full,
+        ),
+        Mistake(
+            "nan_in_empty_bins",
+            "The mean of an empty bin is nan, and so is everything that it is added to. Leave "
+            "empty bins out: `if here.any():`.",
+            _nan_in_empty_bins,
         ),
         Mistake(
             "lower_edge_included",

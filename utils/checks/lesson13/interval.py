@@ -89,7 +89,7 @@ interval = Exercise(
         Case(999, 1000, 0.99),
         Case(700_000, 1_000_000),
         Case(0, 0, raises=ValueError),
-        Case(11, 10, raises=ValueError),
+        Case(11, 10, 0.99, raises=ValueError),
         Case(-1, 10, raises=ValueError),
     ],
     mistakes=[

@@ -175,10 +175,18 @@ option_scores = Exercise(
             "first_token_missed",
             "The option's first token is not counted. It is predicted by the logits at the last "
             "token of the prompt.",
-            _scored(
-                first=lambda p, o: len(p) + 1,
-                reduce=lambda x, p, o, normalise: x.sum() / (len(o) if normalise else 1),
-            ),
+            _scored(first=lambda p, o: len(p) + 1),
+        ),
+        Mistake(
+            "prompt_left_out",
+            "The prompt is left out: you score the option by itself. It has to follow the prompt.",
+            _scored(row=lambda p, o: o, first=lambda p, o: 1, last=lambda p, o: len(o)),
+        ),
+        Mistake(
+            "softmax_over_positions",
+            "Your softmax runs over the places of the row. The tokens of the vocabulary compete: "
+            "`log_softmax(-1)`.",
+            _scored(log_p=lambda logits: logits.log_softmax(0)),
         ),
         Mistake(
             "last_token_missed",

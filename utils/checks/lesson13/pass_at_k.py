@@ -138,6 +138,12 @@ pass_at_k = Exercise(
             _estimate(lambda n, c, k: 100 * _unbiased(n, c, k)),
         ),
         Mistake(
+            "k_of_0_accepted",
+            "All is right but one thing: with k = 0 nothing is drawn. Raise a `ValueError` (with a "
+            "sentence) there: k lies in 1 … n.",
+            _estimate(_unbiased, refuse=lambda n, c, k: _possible(n, c, k) if k else None),
+        ),
+        Mistake(
             "k_above_n_accepted",
             "All is right but one thing: from n answers no more than n can be drawn. Raise a "
             "`ValueError` (with a sentence) where k > n; from so few samples pass@k is not known.",

@@ -139,6 +139,11 @@ retrieve = Exercise(
             _found(similarity=_centred),
         ),
         Mistake(
+            "indices_only",
+            "You return the indices alone. It is `(indices, scores)`.",
+            _found(finish=lambda order, s: order),
+        ),
+        Mistake(
             "scores_first",
             "You return the scores first. It is `(indices, scores)`.",
             _found(finish=lambda order, s: (s[order], order)),
