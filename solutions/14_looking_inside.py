@@ -16,7 +16,7 @@ r"""
 
 *Why did it say that?* The model will not tell you: what it writes about itself is text like any other. But you have something that no student of a brain has ever had. Every number in it lies open, you can stop it at any place, exchange one state for another, switch off a single head, and run it again.
 
-You will find the head that knows how to repeat, watch *Paris* climb from rank four thousand to the top, and make the model name the capital of a country that nobody asked about, by moving 64 numbers. And you will learn to distrust the prettiest pictures: you switch off what they show, and nothing happens.
+You will find the head that knows how to repeat, watch *Paris* climb from rank four thousand to the top, and make the model name the capital of a country that nobody asked about, by moving 64 numbers. And you will learn to distrust the prettiest pictures: you switch off what they show, and what happens is something else.
 
 **Needs:** attention and its heads (lesson 2), the Llama (lesson 8). **Takes:** about 120 minutes. **Exercises:** 14.1 to 14.6.
 """
@@ -155,7 +155,7 @@ for layer in (0, 5, 10, 15, 20, 23, 25, 26, 27, 28, 29):
 
 # %% [markdown]
 r"""
-At the very last. And before that there is not a capital in sight, but spaces and commas. Is it always so? Twelve prompts, and the rank of the right word: 1 is the top of 49,152.
+At the very last; one block earlier it stands third, and before that there is not a capital in sight, but spaces and commas. Is it always so? Twelve prompts, and the rank of the right word: 1 is the top of 49,152.
 """
 
 # %%
@@ -179,18 +179,19 @@ ranks = torch.stack(ranks)  # (12, n_layers + 1)
 
 # %%
 fig, ax = plots.figure(height=3)
-for row in ranks[1:]:
+for row, answer in zip(ranks, FACTS.values(), strict=True):
     ax.plot(row, color=plots.SKY, linewidth=1)
+    if row[-1] > 20:
+        ax.text(N_LAYERS + 0.2, row[-1], answer, va="center")
 ax.plot(ranks.float().median(0).values, color=plots.BLUE, label="median of the twelve")
 ax.plot(ranks[0], color=plots.RED, label="Paris")
-ax.text(N_LAYERS + 0.2, ranks[-1, -1], "Juliet", va="center")
 ax.set(yscale="log", xlabel="after block (0: embedding)", ylabel="rank (1: on top)")
 ax.invert_yaxis()
 ax.legend(loc="upper left")
 plots.show(
     fig,
-    "Up to block 20 the right words stand around rank 1,000 and hardly move; then they climb "
-    "to the top within ten blocks. One, Juliet, does not arrive.",
+    "Up to block 20 the right words stand around rank 1,000 and hardly move; then most climb to "
+    "the top, or near it, within ten blocks. Two, green and Juliet, do not.",
 )
 print(f"Paris: rank {ranks[0, 0]:,} to {ranks[0, -1]}")
 assert (
@@ -201,7 +202,7 @@ assert (
 
 # %% [markdown]
 r"""
-For twenty blocks hardly anything happens, seen through the lens. Then the words rise within ten. (Not all: after *Romeo and* the model does not think of Juliet.) It is tempting to say that the model "does not know yet" at block 20. Careful: the lens reads what the *end* of the model would understand. What the middle writes in a language of its own, the lens does not see. Section 6 will show that at block 5 all is there already.
+For twenty blocks hardly anything happens, seen through the lens. Then most of the words rise within ten. (Not all: after *Romeo and* the model does not think of Juliet.) It is tempting to say that the model "does not know yet" at block 20. Careful: the lens reads what the *end* of the model would understand. What the middle writes in a language of its own, the lens does not see; section 6 will show a place where the answer is there and the lens does not find it.
 
 ## 2 Where heads look
 
@@ -245,13 +246,13 @@ axes[1].set(xlabel="block", yscale="log", title="length of the state")
 axes[1].legend(loc="lower left", bbox_to_anchor=(0.4, 0.45))
 plots.show(
     fig,
-    "Left, about half of all attention goes to the first token in most blocks. Right, its "
-    "state is a hundred times as long as the others', except in a few blocks.",
+    "Left, more than half of all attention goes to the first token in most blocks. Right, its state "
+    "is five times as long as the others' up to block 8, and about a hundred times from block 11 on.",
 )
 
 # %% [markdown]
 r"""
-More than half of all attention goes to a token that says nothing: `The`, `Phot`, `def`. It is called the **attention sink** (Xiao et al., 2024, §3). Weights must add up to 1; a head that finds nothing to fetch must look somewhere, and the first token, which everyone can see, has become the place where looking does no harm. Its state grows a hundred times as long as the others'. The two go together, block by block; which is the cause of which, our picture does not tell.
+More than half of all attention goes to a token that says nothing: `The`, `Phot`, `def`. It is called the **attention sink** (Xiao et al., 2024, §3). Weights must add up to 1; a head that finds nothing to fetch must look somewhere, and the first token, which everyone can see, has become the place for that. Its state grows up to a hundred times as long as the others'; and where it is no longer than they are, in blocks 9 and 10, the sink is gone a block later. They go together; which is the cause of which, our picture does not tell.
 
 For you it means: a heat map of attention is mostly a picture of the sink. Now single heads.
 """
@@ -308,7 +309,9 @@ def halves(losses):
 
 
 first, second = halves(token_losses(repeated))
-print(f"first half {first:.1f}, second half {second:.1f}")
+elsewhere = torch.randint(1000, 49_152, (3, PERIOD), generator=torch.Generator().manual_seed(1))
+unseen = halves(token_losses(torch.cat([half, elsewhere], 1)))[1]
+print(f"first half {first:.1f}, second half {second:.1f} (other tokens in its place: {unseen:.1f})")
 assert first > 12 and second < 5
 
 # %% [markdown]
@@ -374,7 +377,7 @@ A context manager: `with ablate_heads(model, [(18, 6), (17, 4)]): …`. Within t
 
 - `heads`: a list of `(layer, head)`, numbered from 0, perhaps several in one layer, perhaps none
 - what goes into `layer.self_attn.o_proj` is `(B, T, n_heads · d_head)`, head beside head: there a head's part is set to 0. `register_forward_pre_hook(hook)` calls `hook(module, inputs)` *before* the module, and the tuple that the hook returns goes in
-- `d_head` is `model.config.head_dim`; the model's weights are not touched
+- `d_head` is `model.config.head_dim`; afterwards the model's weights are as they were
 - a layer or head that is not there, negative ones too, is a `ValueError` (with a sentence), and no hook is left
 - no hook is left after the `with`, nor after an error inside it, which goes on to whoever called
 
@@ -441,7 +444,7 @@ assert without - second > 3 * (max(control) - second) and without - second > 5
 
 # %% [markdown]
 r"""
-Eight heads, and nearly all of its ability to repeat. Eight others cost a fraction of that. Do they also matter where people write? In a text some pairs of tokens have stood before, and most have not.
+Eight heads, and most of its ability to repeat: the loss is nearly where tokens that were never there would leave it. Eight others cost a fraction of that. Do they also matter where people write? In a text some pairs of tokens have stood before, and most have not.
 """
 
 # %%
@@ -476,12 +479,26 @@ What is new costs as much as before; what had stood there before becomes a surpr
 
 ## 4 One layer cannot
 
-Look at the two pictures once more: the heads that look one token back begin lower, the induction heads stand higher. That is no accident. To find *what followed this token last time*, a head must find a place whose **predecessor** was this token. For that the place must know its predecessor, and somebody must have written it there: a head further down. Two heads in two layers, one after the other (Elhage et al., 2021). If this is right, a model of one layer cannot do it, however wide.
+Look at the two pictures once more: the heads that look one token back begin lower, the induction heads stand higher. That is no accident. To find *what followed this token last time*, a head must find a place whose **predecessor** was this token. For that the place must know its predecessor, and somebody must have written it there: a head further down. Two heads in two layers, one after the other (Elhage et al., 2021). If this is right, two things follow. Without the head that writes the predecessors, the induction heads must lose their way. And a model of one layer must have a hard time. (Not an impossible one: a much larger layer can do it in other ways.)
 
-That can be tried. Two models of attention only, without feed-forward nets, one of one layer and one of two, and random tokens that begin again after 4 to 20.
+Both can be tried, the first at once in SmolLM2: we switch off the head of the left picture that is strongest above block 12. For the second we train two models of attention only, without feed-forward nets, one of one layer and one of two (two seeds), and random tokens that begin again after 4 to 20.
 
 **Predict** both curves of the loss: how far down, and in which shape? (ln 48 is 3.9, a fair guess. Who knows only *which* tokens belong to the period, and not their order, pays ln of the period.)
 """
+
+
+# %%
+def induction_of(ids):
+    return torch.stack([induction_score(layer, PERIOD) for layer in attention_maps(ids)])
+
+
+for off in ((16, 0), (16, 1), (11, 1), (2, 1)):
+    with ablate_heads(model, [off]):
+        left = induction_of(repeated)
+        loss = halves(token_losses(repeated))[1]
+    print(f"without {off[0]}.{off[1]} (one token back: {before[off]:.2f}) the second half costs {loss:.1f}; "
+          f"scores of 17.4 {left[17, 4]:.2f}, 18.6 {left[18, 6]:.2f}")  # fmt: skip
+    assert (loss > second + 3) == (off == (16, 0))
 
 # %%
 VOCAB, LENGTH = 48, 40
@@ -597,14 +614,26 @@ for net, _ in two:
     print(f"best head one token back: layer 1 {back[0]:.2f}, layer 2 {back[1]:.2f}; "
           f"induction: layer 1 {again[0]:.2f}, layer 2 {again[1]:.2f}")  # fmt: skip
     assert back[0] > 3 * back[1] and again[1] > 5 * again[0]
+    cut = {}
+    for head in range(4):  # the first layer's heads, one after the other, put out nothing
+        whole = net.layers[0].out.weight.data.clone()
+        net.layers[0].out.weight.data[:, 16 * head : 16 * head + 16] = 0
+        cut[head] = at_period(net, 12)
+        net.layers[0].out.weight.data = whole
+    print(
+        f"   loss {at_period(net, 12):.2f}; without each head of layer 1:",
+        *(f"{x:.2f}" for x in cut.values()),
+    )
 
 # %% [markdown]
 r"""
-For a hundred steps both learn the same, *which* tokens are about. Then the curve of the two-layer models falls off a cliff: the circuit of two heads has come together. The one-layer model stays where counting leads (in 600 steps; it still creeps, so "never" is not what we have shown). And inside the two-layer models stands what the theory demanded and nobody put there: a head that looks one token back, in layer 1, and induction in layer 2. Olsson et al. (2022, §4) saw the same cliff in the training of large models, at the moment when they learn to use their context.
+In SmolLM2 one head, 16.0, carries the load: without it the induction heads of blocks 17 and 18 look elsewhere, and repeating costs as much as without any of them, or nearly. Its neighbour, and two heads with the same picture further down, hardly matter.
 
-## 5 A pretty picture, and nothing behind it
+In the small models, for a hundred steps both learn the same, *which* tokens are about. Then the curve of the two-layer models falls off a cliff: the two layers have found each other. The one-layer model comes down to where counting leads and creeps from there; "never" is not what we have shown. Inside the two-layer models stands what the theory demanded and nobody put there: a head that looks one token back, in layer 1, without which all is lost, and induction in layer 2. (Beyond the periods of the training they get worse, and the zigzag there we cannot explain.) Olsson et al. (2022, §4) saw the same cliff in the training of large models, at the moment when they learn to use their context.
 
-Now the promised test. Head 16.0 looked from *is* straight at *Italy*. We take countries whose capitals the model knows, and three heads. For each: how much does it look at the country, and how many nats does the right capital lose without it?
+## 5 A pretty picture, and something else behind it
+
+Now the promised test. Head 16.0 looked from *is* straight at *Italy*. We take eighteen countries whose capitals the model knows. Which heads look from *is* at the country with at least 0.4 of their attention? And how many nats does the right capital lose without each? "Without" can mean two things: the head puts out **zeros**, or what it **usually** puts out, its mean over these countries at each place, so that all it loses is what it knows about *this* one.
 """
 
 # %%
@@ -638,21 +667,28 @@ usual = inside.head_outputs(model, ids).mean(
     1
 )  # (n_layers, n_heads, T, d_head): over the countries
 whole, lost = knows(ids, fresh), {}
-for layer, head in ((16, 0), (23, 4), (11, 7)):
-    with ablate_heads(model, [(layer, head)]):
-        zeros = whole - knows(ids, fresh)
+strong = (looks > 0.4).nonzero().tolist()
+for layer, head in [*strong, (11, 7)]:
     with inside.head_replaced(model, layer, head, usual[layer, head]):
-        lost[layer, head] = zeros, whole - knows(ids, fresh)
-    print(f"{layer}.{head} looks with {looks[layer, head]:.2f}; nats lost: with zeros "
-          "{:.2f}, with its usual output {:.2f}".format(*lost[layer, head]))  # fmt: skip
-assert looks[16, 0] > 0.6 and max(map(abs, lost[16, 0])) < 0.3 < 0.8 < min(lost[23, 4])
-assert lost[11, 7][0] > 0.2 and abs(lost[11, 7][1]) < 0.1
+        lost[layer, head] = whole - knows(ids, fresh)
+    print(
+        f"{layer:>2}.{head} looks with {looks[layer, head]:.2f}; without what it knows {lost[layer, head]:z.2f} nats"
+    )
+
+# %%
+zeros = {}
+for layer, head in ((16, 0), (23, 4), (24, 4), (11, 7)):
+    with ablate_heads(model, [(layer, head)]):
+        zeros[layer, head] = whole - knows(ids, fresh)
+    print(f"{layer}.{head} with zeros: {zeros[layer, head]:.2f} nats lost")
+assert looks[16, 0] > 0.6 and max(abs(lost[16, 0]), abs(zeros[16, 0])) < 0.3 < 0.8 < lost[23, 4]
+assert zeros[11, 7] > 0.2 and abs(lost[11, 7]) < 0.1
 
 # %% [markdown]
 r"""
-There is your head, 16.0: four fifths of its attention lie on the country, and without it hardly anything changes. **Attention is not explanation** (Jain and Wallace, 2019, §4, for models before the Transformer). What does it do, then? It looks one token back, as the picture in section 3 shows, and the country happens to stand before *is*.
+There is your head, 16.0: four fifths of its attention lie on the country, and the capital loses hardly anything without it. **Attention is not explanation** (Jain and Wallace, 2019, §4, for models before the Transformer). You know from section 4 what it does: it looks one token back, the country happens to stand before *is*, and all repeating depends on it. Nothing behind *this* use of it, and everything behind another. So it is with most of the list: they look, and it makes no difference; one even makes the right answer a little likelier by its absence.
 
-The third row is another lesson. Head 11.7 hardly looks at the country, and yet something is lost when it puts out zeros. Does it matter? Replace its output by what it *usually* puts out over all these countries, and nothing is lost: it carries nothing about *this* country. Zeros are a blow which the later blocks have never met. So whenever an ablation hurts, ask whether the head's *information* was missed or only its usual presence.
+Head 11.7 is another lesson. It hardly looks at the country (we found it by switching off all heads in turn), and yet something is lost when it puts out zeros. With what it *usually* puts out nothing is lost: it carries nothing about *this* country. Zeros are a blow which the later blocks have never met. So whenever an ablation hurts, ask whether the head's *information* was missed or only its usual presence.
 
 And 23.4 passes both tests. We look at it more closely.
 
@@ -664,7 +700,7 @@ To switch off shows what is needed. To **move** shows what is carried. Run the m
 
 - `source`, `target`: ids `(1, T)`, of the same length
 - returns the logits `(1, T, V)` of the *target's* run, in which what block `layer` puts out at `position` (and only there) has been replaced by what it puts out there in the *source's* run
-- a forward hook may return something: then that goes on in place of the output. Make a copy; do not write into the output that others may hold
+- a forward hook may return something: then that goes on in place of the output
 - texts of different lengths, a layer or a position that is not there (negative ones too) are a `ValueError` (with a sentence). No hook is left, whatever happens, and nothing that a gradient would need
 
 Two things that must hold: a text patched with itself changes nothing, to the last bit. And at the last block only the logits at `position` can change.
@@ -725,7 +761,7 @@ assert torch.equal(same, model(target).logits)
 
 # %% [markdown]
 r"""
-A single state of 576 numbers, moved at block 5, and the capital of Italy is Paris. Now at all blocks and all positions, which makes 150 runs. `utils.inside` runs a block's positions as one batch, and only from that block on; it gives what your function gives, as a test holds. And once more with another kind of text, in which the answer is a *name*.
+A single state of 576 numbers, moved at block 5 or at block 20, and the capital of Italy is Paris. (At the lowest blocks that is little more than exchanging the word.) At block 26 the state of *is* does it, and there the lens gives *Paris* less than a hundredth. Now at all blocks and all positions, which makes 150 runs. `utils.inside` runs a block's positions as one batch, and only from that block on; it gives what your function gives, as a test holds. And once more with another kind of text, in which the answer is a *name*.
 """
 
 
@@ -764,7 +800,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-You see a thought travel. Up to block 22 all that matters stands where the country stands; from 23 on it stands where the answer will be. (Compare the lens: up to block 26 it gave *Paris* less than a hundredth. It reads late.) In between something carried it from one place to the other, and only attention can do that. So it is a head, and one in block 23. We move the output of a single head at the last place, 64 numbers; first with the six countries that we may look at, over many layers; then, with the head fixed, for eighteen others.
+You see a thought travel. Up to block 22 all that matters stands where the country stands; from 23 on it stands where the answer will be. (The lens reads late.) In between something carried it from one place to the other, and only attention can do that: one head or several, in block 23. Is it one? We move the output of a single head at the last place, 64 numbers; first with the six countries that we may look at, over many layers; then, with the head fixed, for eighteen others.
 """
 
 
@@ -797,6 +833,12 @@ assert top[0] == (11, 4) and shares[11, 4] > 0.7
 
 # %%
 moved, says = [], []
+with torch.no_grad():
+    own = model(capital_of(*fresh)).logits[:, -1].argmax(-1).tolist()
+unmoved = sum(
+    token == token_id(CAPITALS[country]) for token, country in zip(own, fresh, strict=True)
+)
+print(f"before anything is moved, {unmoved} of {len(fresh)} are answered with their own capital")
 for to, of in zip(fresh, fresh[1:] + fresh[:1], strict=True):
     share, logits = share_moved(of, to, [23])
     moved.append(share[0])
@@ -810,7 +852,7 @@ assert says[:, 4].sum() >= 9 and rest <= 8 and moved[:, 4].mean() > 0.6
 
 # %% [markdown]
 r"""
-One head of 270 carries it. What does it write? Send its output alone through its part of `o_proj` and through the lens. And: does the same head carry the *name* in our other text?
+One head of the 162 that we tried carries it. What does it write? Send its output alone through its part of `o_proj` and through the lens. And: does the same head carry the *name* in our other text?
 """
 
 # %%
@@ -834,7 +876,7 @@ print(f"who gave the bag: the same head recovers {recovered(logits, 'Mary', 'Joh
 
 # %% [markdown]
 r"""
-So "it carries the capital" says too much. It carries *the country*, and things that belong to it, the capital sometimes among them; the last six blocks make the answer of it. And it does so for countries: of who gave the bag it carries nothing. One sentence about one head took three experiments, and each cut the sentence down.
+So "it carries the capital" says too much. It carries *the country*, and things that belong to it, the capital sometimes among them; what comes after makes the answer of it. And it does so for countries: of who gave the bag it carries nothing. One sentence about one head took three experiments, and each cut the sentence down.
 
 ## 7 A probe, and its control
 
@@ -901,17 +943,17 @@ ax.set(xlabel="after block (0: embedding)", ylabel="accuracy", ylim=(0.35, 1.03)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plots.show(
     fig,
-    "Held out, the subject's number is read off ever better with depth, the control less "
-    "well; labels that mean nothing reach nearly 1 in training and chance when held out.",
+    "Held out, the subject's number is read off at 0.9 after four blocks, worse around block 9, and "
+    "nearly always at the end, the control less well; noise reaches 1 in training, chance held out.",
 )
 
 # %% [markdown]
 r"""
-The embedding of *school* cannot know what *key* was, and the probe is at chance there. Higher up the number has been carried to the last word, and works for nouns that the probe never saw. The control lies clearly lower: the distance between blue and orange is what Hewitt and Liang call *selectivity*. And the red line is a warning. With 576 numbers for each of 120 sentences a linear probe learns **pure noise** almost without error, if one asks it about what it was trained on.
+The embedding of *school* cannot know what *key* was, and the probe is at chance there. Higher up the number has been carried to the last word, and works for nouns that the probe never saw. (Why it is harder to read around block 9 we do not know.) The control lies clearly lower: the distance between blue and orange is what Hewitt and Liang call *selectivity*. And the red line is a warning. With 576 numbers for each of 120 sentences a linear probe learns **pure noise** almost without error, if one asks it about what it was trained on.
 
 ## 8 Stretch: steering
 
-If a direction in the stream means something, one can push along it. Take ten cheerful sentences and ten sad ones, the mean of their states at one block, and the difference of the means.
+If a direction in the stream means something, one can push along it. Take eight cheerful sentences and eight sad ones, the mean of their states at one block, and the difference of the means.
 
 ### Exercise 14.6 · `steer` ★★ · 8 minutes
 
@@ -953,8 +995,6 @@ SAD = ["I am so sad today, everything is terrible.", "What an ugly day, I hate i
        "The film was awful and we regretted every minute.", "She cried, for the news was bad.",
        "This is the worst meal I have ever had.", "We argued and wept all night, it was horrible.",
        "The hotel was dirty and the staff were rude.", "Everyone hated the disgusting concert."]  # fmt: skip
-
-# %%
 LAYER = 18
 means = [
     torch.stack([activations(model, encode(s))[LAYER, 0, 1:].mean(0) for s in group]).mean(0)
@@ -965,10 +1005,10 @@ chance = torch.randn(direction.shape, generator=torch.Generator().manual_seed(0)
 chance *= direction.norm() / chance.norm()  # the control: as long, in no direction in particular
 
 # %%
-OPPOSITES = [("My first day at work was", "wonderful", "terrible"), ("The soup tasted", "good", "bad"),
-             ("The holiday was a complete", "success", "failure"), ("The new law is", "fair", "wrong"),
+OPPOSITES = [("The holiday was a complete", "success", "failure"), ("The new law is", "fair", "wrong"),
              ("When she saw the dog she was filled with", "joy", "fear"),
-             ("He remembers his childhood as", "happy", "sad")]  # fmt: skip
+             ("The children were", "proud", "afraid"), ("If he tries again he will", "succeed", "fail"),
+             ("The town was full of", "hope", "violence")]  # fmt: skip
 PLAIN = encode(
     "The train leaves the station at seven in the morning and arrives in the city two hours later."
 )
@@ -982,7 +1022,7 @@ def effect(vector):
 
 
 print("strength   lead of the happy word, loss on a plain text;  random vector: lead, loss")
-table = {s: (*effect(s * direction), *effect(s * chance)) for s in (-4, -2, 0, 2, 4, 8)}
+table = {s: (*effect(s * direction), *effect(s * chance)) for s in (-2, 0, 2, 8)}
 for strength, row in table.items():
     print(f"{strength:+8}   {row[0]:21.1f} {row[1]:23.1f} {row[2]:22.1f} {row[3]:5.1f}")
 assert (
@@ -1000,7 +1040,7 @@ for strength in (-2, 0, 2, 8):
 
 # %% [markdown]
 r"""
-A push of twice the difference turns the six prompts from one side to the other on average, and none of them was used to find it; a random vector of the same length does nothing of the kind. Pushed too hard the text breaks, and *that* any vector can do. So steering, too, needs its two controls: does it do more than chance, and what does it cost elsewhere?
+A push of twice the difference turns the six prompts from one side to the other on average, and none of their words was used to find it; a random vector of the same length does nothing of the kind. (What it writes is a weaker witness than the table: see for yourself.) Pushed too hard the text breaks, and *that* any vector can do. So steering, too, needs its two controls: does it do more than chance, and what does it cost elsewhere?
 
 See how far you are:
 """
@@ -1015,8 +1055,8 @@ r"""
 1. Hooks read and change a model while it runs, and are removed whatever happens.
 2. The logit lens says what a state would mean at the model's end; the middle may know more than the lens can read.
 3. Where a head looks is no explanation. Switch it off, against random heads, and against its own usual output: zeros alone mislead.
-4. Induction takes two heads in two layers: one writes each token's predecessor, the other finds it. One layer does not learn it in our time, two learn it all at once.
-5. To move a state from one run into another shows what it carries. One head of 270 carries the country to the place of the answer; a probe needs a control, and so does steering.
+4. Induction takes two steps in two layers: a head that writes each token's predecessor, and heads that find it; without the first the others are lost. A layer of this size does not learn it in our time, two learn it all at once.
+5. To move a state from one run into another shows what it carries. One head carries the country to the place of the answer; a probe needs a control, and so does steering.
 
 **Next:** [lesson 15](15_everything_is_a_sequence.ipynb) leaves text. Pictures, sounds and code become sequences, and the same Transformer reads them.
 

@@ -106,7 +106,13 @@ def _other_container(exercise: "Exercise", results: list[Any]) -> Outcome | None
 def _raised(exercise: "Exercise", results: list[Any], index: int) -> Outcome:
     error = results[index].error
     said = "It stops with an error. The smallest call that shows it, and your line:"
-    if not learners_line(error).startswith("line ") and not isinstance(error, TypeError):
+    wanted = exercise.expected[index]
+    if isinstance(wanted, Raised):
+        said = (
+            f"A `{type(wanted.error).__name__}` with a sentence of yours is asked for here, and it "
+        )
+        said += "stops with another error. The smallest call that shows it, and your line:"
+    elif not learners_line(error).startswith("line ") and not isinstance(error, TypeError):
         said = "It runs, but what it returns cannot be used. The smallest call that shows it:"
     evidence = f"{wording.describe(exercise, index)}\n{learners_line(error)}"
     return Outcome("raised", message=said, evidence=evidence)

@@ -5,7 +5,7 @@ import copy
 import torch
 import torch.nn.functional as F
 
-from utils.checks.engine.compare import Seen
+from utils.checks.engine.compare import ChangesInput, Seen
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import normal
 from utils.checks.lesson14.common import CLOSE, D_MODEL, tiny, untouched
@@ -35,8 +35,11 @@ def _last_layer_left_alone(m, x, norm, head):
 def _probe(answer, hidden):
     model = tiny()
     before = copy.deepcopy(model)
+    given = hidden.clone()
     with torch.no_grad():
-        out = answer(model, hidden.clone())
+        out = answer(model, given)
+    if not torch.equal(given, hidden):
+        raise ChangesInput
     if not isinstance(out, torch.Tensor):
         return out
     return Seen({"result": out, "the model": untouched(model, before)})

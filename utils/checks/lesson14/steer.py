@@ -121,9 +121,9 @@ def _case(seed, layer, B=2, T=5, size=1.0):
     return Case(layer, size * normal(seed, D_MODEL), drawn(seed, B, T), label=label)
 
 
-def _refused(layer, n):
-    label = f"with steer(model, {layer}, torch.ones({n})): model(ids)"
-    return Case(layer, torch.ones(n), drawn(1, 1, 3), label=label, raises=ValueError)
+def _refused(layer, *shape):
+    label = f"with steer(model, {layer}, torch.ones{shape}): model(ids)"
+    return Case(layer, torch.ones(shape), drawn(1, 1, 3), label=label, raises=ValueError)
 
 
 steer = Exercise(
@@ -144,6 +144,7 @@ steer = Exercise(
         _refused(-1, D_MODEL),
         _refused(0, D_MODEL - 1),
         _refused(0, 1),
+        _refused(0, 1, D_MODEL),
     ],
     mistakes=[
         Mistake(
