@@ -45,11 +45,8 @@ torch.set_num_threads(1)
 
 # %%
 folder = models.path("SmolLM2-135M-Instruct")
-# "eager" works the attention weights out; the faster ways never hold them in memory
-model = AutoModelForCausalLM.from_pretrained(
-    folder, dtype=torch.float32, attn_implementation="eager"
-)
-model = model.eval().requires_grad_(False)
+kind = dict(dtype=torch.float32, attn_implementation="eager")  # which works the weights out
+model = AutoModelForCausalLM.from_pretrained(folder, **kind).eval().requires_grad_(False)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 N_LAYERS, N_HEADS = model.config.num_hidden_layers, model.config.num_attention_heads
 print(N_LAYERS, "blocks with", N_HEADS, "heads each")
@@ -176,6 +173,7 @@ for prompt, answer in FACTS.items():
     logits = logit_lens(model, stream)  # (n_layers + 1, V)
     ranks.append((logits > logits[:, [token_id(answer)]]).sum(1) + 1)
 ranks = torch.stack(ranks)  # (12, n_layers + 1)
+print(f"Paris: rank {ranks[0, 0]:,} to {ranks[0, -1]}")
 
 # %%
 fig, ax = plots.figure(height=3)
@@ -183,17 +181,16 @@ for row, answer in zip(ranks, FACTS.values(), strict=True):
     ax.plot(row, color=plots.SKY, linewidth=1)
     if row[-1] > 20:
         ax.text(N_LAYERS + 0.2, row[-1], answer, va="center")
-ax.plot(ranks.float().median(0).values, color=plots.BLUE, label="median of the twelve")
-ax.plot(ranks[0], color=plots.RED, label="Paris")
+ax.plot(ranks.float().median(0).values, color=plots.BLUE)
+ax.plot(ranks[0], color=plots.RED)
 ax.set(yscale="log", xlabel="after block (0: embedding)", ylabel="rank (1: on top)")
+ax.set_title("the right word’s rank; red: Paris, dark: the median of the twelve")
 ax.invert_yaxis()
-ax.legend(loc="upper left")
 plots.show(
     fig,
     "Up to block 20 the right words stand around rank 1,000 and hardly move; then most climb to "
     "the top, or near it, within ten blocks. Two, green and Juliet, do not.",
 )
-print(f"Paris: rank {ranks[0, 0]:,} to {ranks[0, -1]}")
 assert (
     ranks[0, 0] > 2000
     and ranks[0, -1] == 1
@@ -488,13 +485,9 @@ Both can be tried, the first at once in SmolLM2: we switch off the head of the l
 
 
 # %%
-def induction_of(ids):
-    return torch.stack([induction_score(layer, PERIOD) for layer in attention_maps(ids)])
-
-
 for off in ((16, 0), (16, 1), (11, 1), (2, 1)):
     with ablate_heads(model, [off]):
-        left = induction_of(repeated)
+        left = torch.stack([induction_score(x, PERIOD) for x in attention_maps(repeated)])
         loss = halves(token_losses(repeated))[1]
     print(f"without {off[0]}.{off[1]} (one token back: {before[off]:.2f}) the second half costs {loss:.1f}; "
           f"scores of 17.4 {left[17, 4]:.2f}, 18.6 {left[18, 6]:.2f}")  # fmt: skip
@@ -1030,17 +1023,9 @@ assert (
     and table[8][1] > table[0][1] + 2
 )
 
-# %% tags=["nbval-ignore-output"]
-prompt = encode("I went to see the new film last night. I thought it was")
-for strength in (-2, 0, 2, 8):
-    with steer(model, LAYER, strength * direction):
-        out = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=16,
-                             do_sample=False, pad_token_id=2)  # fmt: skip
-    print(f"{strength:+3}", repr(tokenizer.decode(out[0, prompt.shape[1] :])))
-
 # %% [markdown]
 r"""
-A push of twice the difference turns the six prompts from one side to the other on average, and none of their words was used to find it; a random vector of the same length does nothing of the kind. (What it writes is a weaker witness than the table: see for yourself.) Pushed too hard the text breaks, and *that* any vector can do. So steering, too, needs its two controls: does it do more than chance, and what does it cost elsewhere?
+A push of twice the difference turns the six prompts from one side to the other on average, and none of their words was used to find it; a random vector of the same length does nothing of the kind. (Inside the `with`, `model.generate` writes with the push; try it, and see that sampled texts are a weaker witness than the table.) Pushed too hard the text breaks, and *that* any vector can do. So steering, too, needs its two controls: does it do more than chance, and what does it cost elsewhere?
 
 See how far you are:
 """
