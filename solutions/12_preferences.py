@@ -449,6 +449,7 @@ PLACES = peft.LoraConfig(
 )
 
 
+# %%
 def dpo(seed, rate, steps=8, beta=0.1):
     """DPO on the pairs; returns the model, and each step's loss and moved log-probabilities."""
     torch.manual_seed(seed)

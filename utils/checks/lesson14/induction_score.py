@@ -61,9 +61,7 @@ def _refused(T, period):
     return Case(torch.ones(1, 2, T, T) / T, period, label=label, raises=ValueError)
 
 
-KNOWN = torch.tensor(
-    [[[[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.7, 0.1, 0], [0.1, 0.2, 0.3, 0.4]]]]
-)
+KNOWN = [[[[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.7, 0.1, 0], [0.1, 0.2, 0.3, 0.4]]]]
 
 induction_score = Exercise(
     number="14.3",
@@ -74,7 +72,7 @@ induction_score = Exercise(
     tolerance=CLOSE,
     cases=lambda: [
         _case(1, 2, 3, 8, 4),
-        Case(KNOWN, 2),  # the example of the task
+        Case(torch.tensor(KNOWN), 2),  # the example of the task
         _case(2, 1, 2, 10, 5),
         _case(3, 3, 5, 9, 3),
         _case(4, 1, 1, 7, 4),
