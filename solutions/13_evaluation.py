@@ -279,7 +279,7 @@ exams = {
 
 
 # %%
-def in_code(module_of):
+def in_code(docs, module_of):
     """The exam in code, after the import of whichever module is chosen for a doc."""
     return Task(
         docs, lambda d: "import {0}\n{0}.".format(module_of(d)),
@@ -293,7 +293,7 @@ def other_module(doc):
     return kin[(kin.index(doc) + 7) % len(kin)][1]
 
 
-exams |= {"code": in_code(lambda d: d[1]), "control": in_code(other_module)}
+exams |= {"code": in_code(docs, lambda d: d[1]), "control": in_code(docs[::2], other_module)}
 assert all(other_module(doc) != doc[1] for doc in docs)
 
 # %% tags=["nbval-ignore-output"]
@@ -313,8 +313,8 @@ letters = Counter("ABCD"[i] for i in results["letters"]["picked"])
 print("its letters:", dict(sorted(letters.items())))
 shortest = [min(choices(d), key=lambda name: len(tokenizer(name).input_ids)) == d[2] for d in docs]
 said("always the shortest name", shortest)
-code, control = (results[name]["acc_norm"].sum().item() for name in ("code", "control"))
-assert interval(code, 48)[0] > 0.3 and code > control + 6
+code, control = (results[name]["acc_norm"].float().mean() for name in ("code", "control"))
+assert interval(round(48 * code.item()), 48)[0] > 0.3 and code > control + 0.1
 
 # %% [markdown]
 r"""
@@ -824,6 +824,9 @@ EXAMPLES = (
 
 
 # %%
+written = {}  # nothing is asked twice
+
+
 def answers(given):
     """What the model names for each wish, after the passages given for it (perhaps none)."""
     reads = bool(given[0])
@@ -832,7 +835,10 @@ def answers(given):
         "".join(f"{library[name]}\n" for name in names_given) + f"Task: {wish}\nFunction:"
         for names_given, (wish, _) in zip(given, wishes, strict=True)
     ]
-    return [re.match(r"[\w.]*", text.strip())[0] for (text,) in write(prompts, new=7, head=head)]
+    new = [prompt for prompt in dict.fromkeys(prompts) if (head, prompt) not in written]
+    for prompt, (text,) in zip(new, write(new, new=7, head=head) if new else [], strict=True):
+        written[head, prompt] = re.match(r"[\w.]*", text.strip())[0]
+    return [written[head, prompt] for prompt in prompts]
 
 
 # %%

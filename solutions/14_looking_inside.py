@@ -626,7 +626,7 @@ In the small models, for a hundred steps both learn the same, *which* tokens are
 
 ## 5 A pretty picture, and something else behind it
 
-Now the promised test. Head 16.0 looked from *is* straight at *Italy*. We take eighteen countries whose capitals the model knows. Which heads look from *is* at the country with at least 0.4 of their attention? And how many nats does the right capital lose without each? "Without" can mean two things: the head puts out **zeros**, or what it **usually** puts out, its mean over these countries at each place, so that all it loses is what it knows about *this* one.
+Now the promised test. Head 16.0 looked from *is* straight at *Italy*. We take eighteen countries whose capitals the model knows. Which heads look from *is* at the country with at least half of their attention? And how many nats does the right capital lose without each? "Without" can mean two things: the head puts out **zeros**, or what it **usually** puts out, its mean over these countries at each place, so that all it loses is what it knows about *this* one.
 """
 
 # %%
@@ -660,7 +660,7 @@ usual = inside.head_outputs(model, ids).mean(
     1
 )  # (n_layers, n_heads, T, d_head): over the countries
 whole, lost = knows(ids, fresh), {}
-strong = (looks > 0.4).nonzero().tolist()
+strong = (looks > 0.5).nonzero().tolist()
 for layer, head in [*strong, (11, 7)]:
     with inside.head_replaced(model, layer, head, usual[layer, head]):
         lost[layer, head] = whole - knows(ids, fresh)
@@ -817,12 +817,12 @@ def share_moved(of, to, layers):
 
 
 # %%
-SCANNED = range(12, N_LAYERS)
+SCANNED = range(16, N_LAYERS)
 pairs = zip(looked_at[::2], looked_at[1::2], strict=True)
-shares = torch.stack([share_moved(of, to, SCANNED)[0] for of, to in pairs]).mean(0)  # (18, n_heads)
+shares = torch.stack([share_moved(of, to, SCANNED)[0] for of, to in pairs]).mean(0)  # (14, n_heads)
 top = [divmod(i, N_HEADS) for i in shares.flatten().abs().argsort(descending=True)[:4].tolist()]
-print(*(f"{layer + 12}.{head}: {shares[layer, head]:.2f}" for layer, head in top), sep="   ")
-assert top[0] == (11, 4) and shares[11, 4] > 0.7
+print(*(f"{layer + 16}.{head}: {shares[layer, head]:.2f}" for layer, head in top), sep="   ")
+assert top[0] == (7, 4) and shares[7, 4] > 0.7
 
 # %%
 moved, says = [], []
@@ -845,7 +845,7 @@ assert says[:, 4].sum() >= 9 and rest <= 8 and moved[:, 4].mean() > 0.6
 
 # %% [markdown]
 r"""
-One head of the 162 that we tried carries it. What does it write? Send its output alone through its part of `o_proj` and through the lens. And: does the same head carry the *name* in our other text?
+One head of the 126 that we tried carries it. What does it write? Send its output alone through its part of `o_proj` and through the lens. And: does the same head carry the *name* in our other text?
 """
 
 # %%
