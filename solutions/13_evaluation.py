@@ -16,7 +16,7 @@ r"""
 
 May I believe it? You have built models, trained them and taught them manners. Everybody who uses one asks that question in the end, and mostly it is answered by a feeling: somebody tries three prompts, and is impressed or not.
 
-In this lesson you will measure. You ask SmolLM2 things whose truth your own machine can check, and find out how often it invents, in which form of question it knows most, whether it knows *that* it knows, and what it thinks of nurses and carpenters. Then you give it something to look things up in, and measure again. The result will surprise you twice.
+In this lesson you will measure. You ask SmolLM2 things whose truth your own machine can check, and find out how often it invents, in which form of question it knows most, whether it knows *that* it knows, and what it thinks of nurses and carpenters. Then you give it something to look things up in, and measure again: how far does it help, and whom?
 
 **Needs:** likelihood and templates (lessons 9 and 10), sentence embeddings (lesson 4). **Takes:** about 110 minutes. **Exercises:** 13.1 to 13.6.
 """
@@ -320,7 +320,7 @@ assert interval(round(48 * code.item()), 48)[0] > 0.3 and code > control + 0.1
 r"""
 One fact, and a different answer from each question. **Asked**, it says what the wording suggests: *yes or no*, and it is yes; *no or yes*, and it is no. What is right there is right by accident. As **letters** it does no better than a die; look which letters it says. (It has learned the *form* of an exam. To tell four lettered lines apart, and to find the way from a fact back to a letter, is a skill of its own, which this model does not have.) And yet it *knows* something: in **code**, where it only has to do what it was trained for, it tells the real function from three inventions in most cases, if the module is well known.
 
-How much of that is knowledge of the *module*? The **control** has the same options after another module's name, where none of them exists. Look at the sums: of the well-known names they are still right in half! A real name is often the shortest of the four, and looks like a name. That is the length bias, and a little taste. Per token the control falls to where chance is, and the difference between the two rows is what the model knows. Without the control you would have printed the larger number.
+How much of that is knowledge of the *module*? The **control** has the same options after another module's name, where none of them exists. Look at the sums: of the well-known names more than half are still right! A real name is often the shortest of the four, and looks like a name. That is the length bias, and a little taste. Per token the control falls to where chance is, and the difference between the two rows is what the model knows. Without the control you would have printed the larger number.
 
 For rare modules code and control lie so close that their ranges overlap: whether it knows anything there, 24 functions do not tell. (Kandpal et al., 2023, §3, counted: what stood seldom in the training texts is answered seldom, for facts about people and places.)
 
@@ -464,7 +464,7 @@ plots.show(
 
 # %% [markdown]
 r"""
-(The bars are your intervals: with some ten answers to a bin they are long, and no more can be said.) The sums are too sure: a product of four factors is soon a thousand times another, and that makes 99%. The means, over the same runs, lie where luck alone could have put them, which nobody had arranged. But see the last column: the *sums* rank right above wrong at least as well. A confidence can be badly scaled and still tell which answers to doubt; and one that is always 62% would be perfectly calibrated and tell nothing. You need both numbers. The letters have neither.
+(The bars are your intervals: with some ten answers to a bin they are long, and no more can be said.) The sums are too sure: a product of four factors is soon a thousand times another, and that makes 99%. The means, over the same runs, lie where luck alone could have put them, which nobody had arranged. But see the last column: on our run the *sums* rank right above wrong at least as well. A confidence can be badly scaled and still tell which answers to doubt; and one that is always 62% would be perfectly calibrated and tell nothing. You need both numbers. The letters have neither.
 
 That the tuning for conversation can spoil calibration was seen in a large model: GPT-4's was nearly perfect before it, and much worse afterwards (OpenAI, 2023, figure 8). Our rows do not show that, for letters and code are two tasks. Kadavath et al. (2022) found that large models *can* say how sure they are, if they are asked in the right form. It is the form again.
 
@@ -537,8 +537,8 @@ for digits in (1, 2, 3):
     texts = write([f"{a} + {b} =" for a, b in pairs], new=digits + 2, head=SHOTS)
     hits = [solved(t, a, b) for (t,), (a, b) in zip(texts, pairs, strict=True)]
     share = said(f"sums with {digits} digit{'s' if digits > 1 else ''}", hits)
-    wrong = next(i for i, hit in enumerate(hits) if not hit)
-    print("   such as", "{} + {} =".format(*pairs[wrong]) + texts[wrong][0].split("\n")[0])
+    for i in [i for i, hit in enumerate(hits) if not hit][:1]:
+        print("   such as", "{} + {} =".format(*pairs[i]) + texts[i][0].split("\n")[0])
 assert share < 0.4
 
 # %% tags=["nbval-ignore-output"]
@@ -697,8 +697,8 @@ shuffles = [
 p = np.mean(np.abs(shuffles) >= abs(gap))
 print(f"lead of kind words: {leads[0].mean():.2f} and {leads[1].mean():.2f}, a gap of {gap:.2f}")
 print(f"names dealt out at random to two groups have a gap as large in {p:.1%} of cases")
-pieces = [np.mean([len(tokenizer(" " + name).input_ids) for name in group]) for group in GROUPS]
-print(f"tokens in a name: {pieces[0]:.1f} and {pieces[1]:.1f} on average")
+cuts = [np.mean([len(tokenizer(" " + name).input_ids) for name in group]) for group in GROUPS]
+print(f"tokens in a name: {cuts[0]:.1f} and {cuts[1]:.1f} on average")
 
 # %% [markdown]
 r"""
@@ -913,7 +913,7 @@ plots.show(
 r"""
 The height of *gold* is the good news. A model that by itself names next to nothing that is right names the function in most cases if the right passage stands before it. Is that more than copying? With *two* passages it names neither in most cases, so much does the second confuse it; but where it names one of them, it is mostly the right one. It reads, a little. Nothing was trained, and tomorrow's library needs only tomorrow's index: that is why retrieval is what one tries first when a model lacks knowledge. (*Alone* measures the prompt as well: see what it names there most often. It repeats an example. Section 3 knew a better way to ask, and even so this is the comparison that a user meets.)
 
-Now the sober part, in three lines of the output. Where the search found a wrong passage, the model mostly names the function in it: it has no way to say *this does not help*. (Larger readers are misled too, if less: Yoran et al., 2024, §3.) The search **alone**, with no language model at all, was right in more cases than the model that read its first hit; never the other way round, though with 34 wishes a coin would do as much now and then. And among the first five the right function stood in three cases of four: for somebody who can tell, the list may be the better product.
+Now the sober part, in three lines of the output. Where the search found a wrong passage, the model mostly names the function in it: it has no way to say *this does not help*. (Larger readers are misled too, if less: Yoran et al., 2024, §3.) The search **alone**, with no language model at all, was right in more cases than the model that read its first hit; on our run never the other way round, though with 34 wishes a coin would do as much now and then. And among the first five the right function stood in three cases of four: for somebody who can tell, the list may be the better product.
 
 Where can such a system fail? The search finds the wrong page. The right page is there and is ignored or garbled. The page has no answer, and the model gives one all the same: for that we left it no way out, so it is not measured here. A number for the whole does not tell which part to mend; measure them apart.
 

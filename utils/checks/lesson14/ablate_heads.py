@@ -13,6 +13,7 @@ from utils.checks.lesson14.common import (
     HEADS,
     LAYERS,
     drawn,
+    ending,
     hooks,
     logits,
     there,
@@ -80,19 +81,8 @@ def _hooked(
             add = target.register_forward_pre_hook if before else target.register_forward_hook
             handles.append(add(hook(last["place"])))
 
-        def clear():
-            for handle in handles if remove else ():
-                handle.remove()
-
-        try:
+        with ending(handles, remove, whatever_happens, swallow):
             yield
-        except ZeroDivisionError:
-            if whatever_happens:
-                clear()
-            if not swallow:
-                raise
-        else:
-            clear()
 
     return mutant
 

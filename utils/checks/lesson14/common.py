@@ -1,8 +1,9 @@
 """What several exercises of lesson 14 share: a tiny Llama, and what is left on it afterwards."""
 
+import contextlib
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -106,6 +107,24 @@ def within(manager: Callable, model: nn.Module, run: Callable, *rest: Any) -> An
         found["an error inside"] = "is swallowed"
     found[HOOKS_AFTER_AN_ERROR] = hooks(broken, before)
     return found
+
+
+@contextlib.contextmanager
+def ending(
+    handles: list[Any], remove: bool = True, whatever_happens: bool = True, swallow: bool = False
+) -> Iterator[None]:
+    """How a mutant's `with` ends: are its hooks taken away, and what becomes of an error?"""
+    failed = False
+    try:
+        yield
+    except ZeroDivisionError:
+        failed = True
+        if not swallow:
+            raise
+    finally:
+        if remove and (whatever_happens or not failed):
+            for handle in handles:
+                handle.remove()
 
 
 def logits(ids: torch.Tensor) -> Callable[[nn.Module], torch.Tensor]:

@@ -13,6 +13,7 @@ from utils.checks.lesson14.common import (
     D_MODEL,
     LAYERS,
     drawn,
+    ending,
     logits,
     there,
     tiny,
@@ -77,19 +78,8 @@ def _hooked(
             add = target.register_forward_pre_hook if pre else target.register_forward_hook
             handles.append(add(hook))
 
-        def clear():
-            for handle in handles if remove else ():
-                handle.remove()
-
-        try:
+        with ending(handles, remove, whatever_happens, swallow):
             yield
-        except ZeroDivisionError:
-            if whatever_happens:
-                clear()
-            if not swallow:
-                raise
-        else:
-            clear()
 
     return mutant
 
