@@ -3,6 +3,8 @@
 import itertools
 import random
 
+import torch
+
 from utils.checks.engine.exercise import Case, Exercise, Mistake
 from utils.checks.engine.inputs import seeded
 
@@ -65,6 +67,7 @@ ctc_collapse = Exercise(
     oracle=_ctc_collapse,
     compared_with="`itertools.groupby`",
     cases=lambda: [
+        Case([10, 3, 3, 10, 3, 7, 7], 10),
         Case([10, 3, 3, 10, 3, 7, 7, 7, 10, 10], 10),
         Case([5, 5, 5], 10),
         Case([10, 10], 10),
@@ -74,6 +77,7 @@ ctc_collapse = Exercise(
         Case([4], 4),
         Case([7, 8, 7, 8], 9),
         Case([300, 300, 301, 300, 301, 301], 301),
+        Case(torch.tensor([300, 300, 301, 300, 300]).tolist(), 301),  # equal, but not the same
         Case(_drawn(1, 30, 5), 5),
         Case(_drawn(2, 60, 3), 3),
     ],

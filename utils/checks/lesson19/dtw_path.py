@@ -75,11 +75,11 @@ def _probe(answer, cost):
     """Among equally cheap paths any will do: what is compared is its price, and its form."""
     before = cost.clone()
     path = with_sentence(answer, cost)
-    if isinstance(path, torch.Tensor):
-        path = path.tolist()
     try:
         cells = [(int(i), int(j)) for i, j in path]
     except (TypeError, ValueError):
+        return path
+    if not isinstance(path, list):
         return path
     n, m = before.shape
     found = Seen(

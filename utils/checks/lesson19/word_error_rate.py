@@ -107,6 +107,8 @@ word_error_rate = Exercise(
         Case(["", "yes"], ["you", "yes"]),
         Case(["a  b", " c "], ["a b", "c"]),
         Case(["a a b b c"], ["a b a b c c"]),
+        Case(["a b", "c"], ["a", "b c"]),
+        Case(["The cat"], ["the cat"]),
         _drawn(1, 6, 9),
         _drawn(2, 3, 20),
         Case(["a", "b"], ["a"], raises=ValueError),
