@@ -23,7 +23,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from utils import data, efficientnet, models, plots
+from utils import data, efficientnet, models, plots, quizzes
 from utils.checks import lesson18 as checks
 from utils.progress import bar
 
@@ -36,21 +36,8 @@ table = lm.get_input_embeddings().weight.detach()  # (vocab_size, d_model)
 print("word embeddings", tuple(table.shape))
 
 # %%
-fig, ax = plots.figure(height=1.9)
-learns, frozen, plain = plots.SKY, "0.85", "white"
-parts = {"picture": plain, "encoder": learns, "projector": learns}
-parts |= {"Picture: ▢ ▢ ▢\nCaption:": plots.YELLOW, "SmolLM2": frozen, "answer": plain}
-for place, (part, colour) in enumerate(parts.items()):
-    box = dict(boxstyle="round,pad=0.5", fc=colour, ec=plots.BLACK)
-    ax.text(place, 1, part, ha="center", va="center", bbox=box)
-ax.annotate("", (4.7, 1), (0.2, 1), arrowprops=dict(arrowstyle="-|>", lw=2), zorder=0)
-ax.text(1.5, 0.4, "these two learn", ha="center", va="center", color=plots.BLUE)
-ax.text(3, 0.4, "three vectors\namong words", ha="center", va="center")
-ax.text(4, 0.4, "frozen", ha="center", va="center", color="0.35")
-ax.set(xlim=(-0.5, 5.4), ylim=(0, 1.4))
-ax.axis("off")
 plots.show(
-    fig,
+    plots.eye_for_a_reader(),
     "From left to right: picture, encoder and projector, which learn, three vectors among the "
     "words of a prompt, SmolLM2, which is frozen, and its answer.",
 )
@@ -159,19 +146,11 @@ print(len(training), "combinations in training,", len(held_out), "held out")
 
 
 # %%
-def show_pictures(pictures, titles, alt):
-    """Four pictures in a row, large enough to tell a bee from a turtle."""
-    fig = plots.gallery(pictures, titles, columns=4)
-    fig.set_size_inches(plots.WIDTH, 0.2 + 2.25 * -(-len(pictures) // 4))
-    for ax in fig.axes:
-        ax.title.set_size(9)
-    plots.show(fig, alt)
-
-
 some = held_out[:8]
-show_pictures(
-    draw_all(some, np.random.default_rng(1)),
-    [" ".join(c) for c in some],
+plots.show(
+    plots.gallery(
+        draw_all(some, np.random.default_rng(1)), [" ".join(c) for c in some], columns=4
+    ),
     "Eight pictures of one to four icons in one colour, with their three words above.",
 )
 
@@ -558,9 +537,8 @@ def see(eye, pictures):
 asked = held_out[:30]
 soft = see(eye, pictures)  # (30, 3, d_model)
 captions = tell(caption_prompt(3 * IMAGE), soft)
-show_pictures(
-    pictures[:8],
-    captions[:8],
+plots.show(
+    plots.gallery(pictures[:8], captions[:8], columns=4),
     "Eight pictures never seen in training, and above each the caption that SmolLM2 wrote.",
 )
 pairs = zip(captions, asked, strict=True)
@@ -624,20 +602,8 @@ assert abs(gap) <= 0.15, "the nearest words, read off, are about as good as the 
 
 
 # %%
-def draw_shares(ax, shares, chance=None):
-    """A bar and an interval for each named share, the first on top."""
-    means, lows, highs = np.array(list(shares.values())).T
-    colours = [plots.BLUE if name == "the picture" else plots.GREY for name in shares]
-    ax.barh(range(len(shares)), means, color=colours, height=0.6)
-    ax.hlines(range(len(shares)), lows, highs, color=plots.BLACK, linewidth=1.5)
-    if chance is not None:
-        ax.axvline(chance, color=plots.RED, linestyle=":", linewidth=1.5)
-    ax.set(yticks=range(len(shares)), yticklabels=shares, xlim=(0, 1))
-    ax.invert_yaxis()
-
-
 fig, ax = plots.figure(height=2.4)
-draw_shares(ax, results)
+plots.shares(ax, results)
 ax.set(xlabel="captions right in all three words, of 30")
 plots.show(
     fig,
@@ -663,9 +629,8 @@ sure = scores.softmax(-1).amax(-1).prod(-1)  # (150,), of all three words
 chosen = (sure - 1.0 * wrong).argsort()[:4]  # the wrong ones first
 lines = tell(caption_prompt(3 * IMAGE), see(eye, every[chosen]))
 titles = [f"{' '.join(held_out[i])}\n{line}" for i, line in zip(chosen, lines, strict=True)]
-show_pictures(
-    every[chosen],
-    titles,
+plots.show(
+    plots.gallery(every[chosen], titles, columns=4),
     "Four pictures, the wrongly read ones first, then those of which the eye is least sure, with "
     "the true words and the captions.",
 )
@@ -683,40 +648,11 @@ A fair exam is written before the pictures are seen. Ours was not quite: while w
 """
 
 # %%
-QUESTIONS = {
-    "What kind of thing is it?": {
-        "animal": "dog cat owl rabbit", "vehicle": "car bus bicycle tractor",
-        "plant": "tree flower cactus", "food": "pizza apple carrot"},
-    "Where do you find it?": {
-        "sea": "fish", "road": "car bus bicycle", "sky": "helicopter rocket",
-        "garden": "tree flower", "kitchen": "pizza"},
-    "How does it move?": {
-        "flies": "owl bee helicopter", "walks": "dog cat elephant", "swims": "fish turtle"},
-    "What sound does it make?": {
-        "bark": "dog", "meow": "cat", "quack": "duck",
-        "buzz": "bee", "hiss": "snake", "hoot": "owl"},
-    "How many legs does it have?": {
-        "none": "fish snake", "two": "owl duck", "four": "dog cat rabbit elephant", "six": "bee"},
-    "Can it fly?": {
-        "yes": "owl duck bee rocket helicopter", "no": "dog cat rabbit car bicycle tractor"},
-}  # fmt: skip
+QUESTIONS, SHOWN = quizzes.QUESTIONS_OF_THINGS, quizzes.WORKED_EXAMPLES
+for question, answers_of in QUESTIONS.items():
+    print(f"{question:<29}{', '.join(answers_of)}")
 
 # %%
-SHOWN = {
-    "What kind of thing is it?": "lion animal, truck vehicle, bread food, grass plant, "
-                                 "cheese food, rose plant, ship vehicle, monkey animal",
-    "Where do you find it?": "whale sea, bread kitchen, truck road, plane sky, rose garden, "
-                             "shark sea, cloud sky, butter kitchen, grass garden, van road",
-    "How does it move?": "eagle flies, horse walks, plane flies, whale swims, "
-                         "butterfly flies, cow walks, shark swims, sheep walks",
-    "What sound does it make?": "lion roar, sheep baa, cow moo, clock tick, bell ring, pig oink",
-    "How many legs does it have?": "horse four, chicken two, ant six, eagle two, lion four, "
-                                   "worm none, butterfly six, whale none",
-    "Can it fly?": "eagle yes, horse no, plane yes, truck no, "
-                   "butterfly yes, cow no, boat no, parrot yes",
-}  # fmt: skip
-
-
 BEFORE = ["two black ", "one white ", "three silver ", "four golden "]
 
 
@@ -819,7 +755,7 @@ for name, (mean, low, high) in together.items():
     print(f"{name:<16}{mean:>5.0%}   between {low:.0%} and {high:.0%}")
 fig, axes = plots.figure(4, height=2.6, sharey=True)
 for ax, (question, rows) in zip(axes, marks.items(), strict=True):
-    draw_shares(ax, {name: share(r) for name, r in rows.items()}, 1 / len(QUESTIONS[question]))
+    plots.shares(ax, {name: share(r) for name, r in rows.items()}, 1 / len(QUESTIONS[question]))
     ax.set_title("\n".join(textwrap.wrap(question, 16)), size=9)
     ax.set(xticks=[0, 0.5, 1], xlabel=f"right, of {len(rows['blank'])}")
 axes[0].set_ylim(5.5, -0.5)
@@ -845,29 +781,20 @@ The picture does as well as the true words, and shuffled pictures get hardly an 
 
 This is one eye, from one seed. (With `train_eye(seed=1)` and two more seeds, run once by us, the row *the picture* came out between 89 and 92%.) The questions are ones that this reader can answer in words; a larger reader would keep more of them.
 
-And now a conversation. Two examples of how we talk, then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
-"""
+And now a conversation. Two examples of how we talk (`quizzes.CONVERSATIONS`; the first is shown below), then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
 
-# %%
-EXAMPLE = """Picture: two black chair
-What do you see? two black chairs
-How many are there? two
-What color are they? black
-What are they? chairs
-
-Picture: three white lamp
-What do you see? three white lamps
-How many are there? three
-What color are they? white
-What are they? lamps
-
+    Picture: two black chair
+    What do you see? two black chairs
+    How many are there? two
+    What color are they? black
+    What are they? chairs
 """
 
 
 # %% tags=["nbval-ignore-output"]
 def talk(picture, questions):
     """A short conversation about one picture (3, 40, 40)."""
-    soft_tokens, prompt = see(eye, picture[None]), EXAMPLE + f"Picture:{3 * IMAGE}"
+    soft_tokens, prompt = see(eye, picture[None]), quizzes.CONVERSATIONS + f"Picture:{3 * IMAGE}"
     for question in questions:
         prompt += f"\n{question}"
         answer = tell(prompt, soft_tokens, 6)[0]
@@ -943,7 +870,7 @@ def freeze(model):
 # %% tags=["check"]
 freeze = checks.freeze(freeze)
 
-# %%
+# %% tags=["nbval-ignore-output"]
 lm = freeze(lm)
 
 
@@ -959,7 +886,6 @@ def lm_loss(soft_tokens, combinations):
     return lm(inputs_embeds=x, attention_mask=mask, labels=labels).loss
 
 
-# %% tags=["nbval-ignore-output"]
 with torch.no_grad():  # first use it to measure: how much do the true captions surprise it?
     white = see(eye, torch.ones(1, 3, 40, 40)).expand(10, -1, -1)
     given = {"the picture": soft[:10], "shuffled": soft[:10].roll(1, 0), "blank": white}

@@ -68,6 +68,7 @@ def padded(waves, seconds=2.0):
     return torch.tensor(np.stack(rows))
 
 
+# %%
 def clips(n, words, group, seed):
     """Random digits: what was said (n, words), its tokens (n, 33, 240), and who said it."""
     lots, voices = np.random.default_rng(seed), speech.VOICES[group]
@@ -156,6 +157,7 @@ def listen(model, sounds, n=7):
     return [row[: row.index(END)] if END in row else row for row in ids[:, 1:].tolist()]
 
 
+# %%
 def share(written, said):
     """How many are right in every symbol."""
     return np.mean([a == b for a, b in zip(written, said.tolist(), strict=True)])
@@ -218,6 +220,8 @@ def cross_attention(model, heard, ids):
 rows, voices = np.random.default_rng(5).integers(10, size=(60, 3)), speech.VOICES["held out"]
 asked = [(DIGITS[d], voices[i % 12], 170, 50) for i, row in enumerate(rows) for d in row]
 single = speech.speak(asked)
+
+# %%
 triples = [single[i : i + 3] for i in range(0, 180, 3)]
 glued = sound_tokens(padded([np.concatenate(parts) for parts in triples]))  # (60, 33, 240)
 ends = np.array([np.cumsum([len(w) for w in parts]) for parts in triples]) / RATE  # (60, 3)
@@ -232,6 +236,8 @@ print("largest weight inside the right word:", [f"{x:.0%}" for x in inside.mean(
 other = (peak[:, 1:] >= starts[:, :2] - slice_) & (peak[:, 1:] <= ends[:, :2] - slice_)
 print(f"inside the word before it: {other.mean():.0%}")
 assert inside.mean() > 0.85 and other.mean() < 0.15, "it should look at the word that it writes"
+
+# %% tags=["nbval-ignore-output"]
 fig, axes = plots.figure(2, height=2.4)
 for ax, i in zip(axes, (0, 1), strict=True):
     ax.imshow(looks[i], aspect="auto", extent=(0, 33 * slice_, 3, 0))
@@ -481,6 +487,7 @@ def write(wave, frames=3000, prompt=PROMPT, suppressed=SUPPRESSED, n=60):
     return tokenizer.decode(transcribe(whisper, heard, prompt, STOP, suppressed, n)).strip()
 
 
+# %%
 def write_all(waves, frames=800):
     """The same for many at once, by `generate`, from what our encoder has heard."""
     with torch.no_grad():
@@ -489,6 +496,7 @@ def write_all(waves, frames=800):
     return [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
 
+# %%
 ours = write(recordings[4][0])
 official = theirs.generate(mel)[0]  # their encoder, too
 print(ours)
@@ -545,6 +553,8 @@ for wave, _, times in recordings:
     cuts = [round(16_000 * start) for _, start in times] + [len(wave) - 3200]
     for i in range(0, len(times) - 1, 2):
         pieces.append((" ".join(w for w, _ in times[i : i + 2]), wave[cuts[i] : cuts[i + 2]]))
+
+# %% tags=["nbval-ignore-output"]
 tight = write_all([wave for _, wave in pieces], 200)
 loops = [i for i, text in enumerate(tight) if len(text.split()) > 7]
 wide = write_all([pieces[i][1] for i in loops], 600)
@@ -865,7 +875,6 @@ And now you. Press the button and say something in English, for five seconds; th
 
 # %% tags=["nbval-ignore-output"]
 mine = microphone.record(seconds=5)
-mine
 
 # %% tags=["nbval-ignore-output"]
 wave = mine.wave if len(mine.wave) else recordings[0][0]

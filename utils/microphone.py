@@ -7,8 +7,11 @@ from pathlib import Path
 import anywidget
 import numpy as np
 import traitlets
+from IPython.display import display
 from scipy.io import wavfile
 from scipy.signal import resample_poly
+
+from utils import chat
 
 RATE = 16_000  # samples a second, what Whisper hears
 
@@ -99,20 +102,23 @@ class Microphone(anywidget.AnyWidget):
 
 
 def record(seconds: float = 5) -> Microphone:
-    """A button that records from the microphone for some seconds.
+    """Show a button that records from the microphone, where somebody is there to press it.
 
     Args:
         seconds: how long, more than 0 and at most 30 (what Whisper hears at once).
 
     Returns:
-        The widget, to be shown as the last line of a cell; its `wave` fills when it was pressed.
+        The widget; its `wave` fills when the button was pressed.
 
     Raises:
         ValueError: too short or too long.
     """
     if not 0 < seconds <= 30:
         raise ValueError(f"{seconds} seconds: record more than 0 and at most 30")
-    return Microphone(seconds=float(seconds))
+    microphone = Microphone(seconds=float(seconds))
+    if chat.somebody_is_there():
+        display(microphone)
+    return microphone
 
 
 def read(file: str | Path, seconds: float = 30) -> np.ndarray:

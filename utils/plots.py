@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import matplotlib as mpl
@@ -212,6 +212,43 @@ def heatmap(
         dark = value > low + 0.55 * (high - low)
         text = f"{value:.{digits}f}"
         ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black", size=9)
+
+
+def shares(
+    ax: plt.Axes, rows: Mapping[str, tuple[float, float, float]], chance: float | None = None
+) -> None:
+    """Draw a bar and its interval for each of some shares, the first on top.
+
+    Args:
+        ax: where to draw.
+        rows: name -> (share, low, high), from 0 to 1; "the picture" stands out in blue.
+        chance: where a dotted line stands for guessing.
+    """
+    means, lows, highs = np.array(list(rows.values())).T
+    colours = [BLUE if name == "the picture" else GREY for name in rows]
+    ax.barh(range(len(rows)), means, color=colours, height=0.6)
+    ax.hlines(range(len(rows)), lows, highs, color=BLACK, linewidth=1.5)
+    if chance is not None:
+        ax.axvline(chance, color=RED, linestyle=":", linewidth=1.5)
+    ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(0, 1))
+    ax.invert_yaxis()
+
+
+def eye_for_a_reader() -> plt.Figure:
+    """Lesson 18's model in one row: picture, encoder, projector, prompt, language model, answer."""
+    fig, ax = figure(height=1.9)
+    parts = {"picture": "white", "encoder": SKY, "projector": SKY}
+    parts |= {"Picture: ▢ ▢ ▢\nCaption:": YELLOW, "SmolLM2": "0.85", "answer": "white"}
+    for place, (part, colour) in enumerate(parts.items()):
+        box = dict(boxstyle="round,pad=0.5", fc=colour, ec=BLACK)
+        ax.text(place, 1, part, ha="center", va="center", bbox=box)
+    ax.annotate("", (4.7, 1), (0.2, 1), arrowprops=dict(arrowstyle="-|>", lw=2), zorder=0)
+    ax.text(1.5, 0.4, "these two learn", ha="center", va="center", color=BLUE)
+    ax.text(3, 0.4, "three vectors\namong words", ha="center", va="center")
+    ax.text(4, 0.4, "frozen", ha="center", va="center", color="0.35")
+    ax.set(xlim=(-0.5, 5.4), ylim=(0, 1.4))
+    ax.axis("off")
+    return fig
 
 
 def gallery(

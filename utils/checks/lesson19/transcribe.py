@@ -138,7 +138,7 @@ transcribe = Exercise(
         _case(7, [1], n=20),
         _case(8, [1, 3], [6, 8, 11], n=10, stop=12),
         _case(9, [1, 3], n=6, stop=0),
-        _case(2, [1], n=6, stop=2),
+        _case(1, [1], n=3, stop=6),
         _case(10, [], raises=ValueError),
     ],
     mistakes=[
