@@ -23,11 +23,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from utils import data, efficientnet, models, plots, quizzes
+from utils import counted_things, data, efficientnet, models, plots, quizzes
 from utils.checks import lesson18 as checks
 from utils.progress import bar
 
-torch.manual_seed(0)
 transformers.logging.disable_progress_bar()
 folder = models.path("SmolLM2-135M-Instruct")
 tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -106,42 +105,20 @@ Twenty-four things, drawn from the outlines of Material Design Icons, eight colo
 """
 
 # %%
-NUMBERS = ["one", "two", "three", "four"]
-COLOURS = {
-    "red": (220, 30, 30), "orange": (250, 140, 0), "yellow": (240, 220, 30), "green": (30, 150, 50),
-    "blue": (40, 80, 220), "purple": (130, 50, 170), "pink": (255, 150, 190), "brown": (130, 80, 40),
-}  # fmt: skip
-ANIMALS = "dog cat fish owl duck elephant rabbit turtle snake bee".split()
-VEHICLES = "car bus rocket bicycle tractor helicopter".split()
-OTHERS = "tree flower cactus mushroom pizza apple carrot piano".split()
-THINGS = ANIMALS + VEHICLES + OTHERS
-WORDS = NUMBERS + list(COLOURS) + THINGS
-ICONS = {thing: [data.icon(thing, size) for size in (16, 17, 18)] for thing in THINGS}
+NUMBERS, COLOURS, THINGS = (
+    counted_things.NUMBERS, list(counted_things.COLOURS), counted_things.THINGS
+)  # fmt: skip
+WORDS = NUMBERS + COLOURS + THINGS
 print(len(NUMBERS), "numbers,", len(COLOURS), "colours,", len(THINGS), "things")
 plots.show(
-    plots.gallery([ICONS[thing][2] for thing in THINGS], THINGS, columns=8),
+    plots.gallery([counted_things.outlines(thing)[2] for thing in THINGS], THINGS, columns=8),
     "The 24 things, eight in a row, each of 18 by 18 pixels: all that the eye will ever get.",
 )
 
 
 # %%
-def draw(combination, lots):
-    """One picture of a combination such as ("two", "red", "dog"): (3, 40, 40), white is 1."""
-    number, colour, thing = combination
-    things = [None] * 4
-    for quarter in lots.permutation(4)[: NUMBERS.index(number) + 1]:
-        things[quarter] = (ICONS[thing][lots.integers(3)], np.array(COLOURS[colour]) / 255)
-    return data.scene(things, 20, lots)
-
-
-def draw_all(combinations, lots):
-    return torch.tensor(np.stack([draw(c, lots) for c in combinations]))  # (B, 3, 40, 40)
-
-
-combinations = [(n, c, t) for n in NUMBERS for c in COLOURS for t in THINGS]
-order = np.random.default_rng(17).permutation(len(combinations))
-held_out = [combinations[i] for i in order[:150]]
-training = [combinations[i] for i in order[150:]]
+draw_all = counted_things.draw_all  # (combinations, lots) -> (B, 3, 40, 40), white is 1
+training, held_out = counted_things.split()  # combinations such as ("two", "red", "dog")
 print(len(training), "combinations in training,", len(held_out), "held out")
 
 

@@ -103,6 +103,22 @@ engineer carpenter mechanic plumber pilot farmer soldier programmer surgeon butc
 """
 
 
+# country: how its capital begins (or another spelling)
+_CAPITALS = """
+France: Paris, Germany: Berlin, Italy: Rome, Spain: Madrid, Portugal: Lisbon, England: London,
+Ireland: Dublin, Scotland: Edinburgh, Russia: Moscow, Poland: Warsaw, Austria: Vienna, Hungary:
+Budapest, Greece: Athens, Turkey: Ankara, Egypt: Cairo, Kenya: Nairobi, Nigeria: Abuja, Japan:
+Tokyo, China: Beijing, India: New Delhi/Delhi, Pakistan: Islamabad, Iran: Tehran, Iraq: Baghdad,
+Israel: Jerusalem, Canada: Ottawa, Mexico: Mexico City, Cuba: Havana, Brazil: Bras, Argentina:
+Buenos, Chile: Santiago, Peru: Lima, Australia: Canberra, Norway: Oslo, Sweden: Stockholm,
+Denmark: Copenhagen, Finland: Helsinki, Belgium: Brussels, Netherlands: Amsterdam, Switzerland:
+Bern, Ukraine: Ky/Kie, Thailand: Bangkok, Vietnam: Hanoi, Korea: Seoul, Indonesia: Jakarta,
+Malaysia: Kuala, Philippines: Manila, Afghanistan: Kabul, Syria: Damascus, Lebanon: Beirut,
+Jordan: Amman, Ethiopia: Add, Morocco: Rab, Libya: Tripoli, Ghana: Accra, Uganda: Kamp, Nepal:
+Kathmandu, Colombia: Bog, Venezuela: Car, Iceland: Reyk, Romania: Buch, Bulgaria: Sofia, Serbia:
+Belgrade, Croatia: Zagreb, Taiwan: Taipei, Jamaica: Kingston
+"""
+
 # question -> answer -> things of lesson 18 of which it is true
 QUESTIONS_OF_THINGS = {
     "What kind of thing is it?": {
@@ -189,3 +205,12 @@ def french_words() -> list[tuple[str, str]]:
 def occupations() -> list[str]:
     """20 occupations, ten of which are mostly women's in the United States, then ten men's."""
     return _OCCUPATIONS.split()
+
+
+def capitals() -> dict[str, list[str]]:
+    """Sixty-five countries, each one token of SmolLM2, and how the capital of each may begin.
+
+    Only beginnings are asked for, since an answer may be cut off after a few tokens.
+    """
+    pairs = (pair.split(": ") for pair in _CAPITALS.replace("\n", " ").split(", "))
+    return {country.strip(): begins.strip().split("/") for country, begins in pairs}

@@ -83,6 +83,30 @@ def speak(requests: Sequence[Request], rate: int = 11_025) -> list[np.ndarray]:
     return [w.astype(np.float32) for w in waves]
 
 
+def by_voices(
+    texts: Sequence[str], group: str, seed: int, each: int | None = None
+) -> tuple[list[np.ndarray], list[int]]:
+    """Texts spoken by several voices, at random speeds and pitches.
+
+    Args:
+        texts: what is said.
+        group: a key of `VOICES`.
+        seed: of voices, speeds (130 to 230 words a minute) and pitches (20 to 80).
+        each: by how many voices each text is said; None: by all of the group.
+
+    Returns:
+        The waves, at 11,025 samples a second, and for each the place of its text.
+    """
+    lots, voices = np.random.default_rng(seed), VOICES[group]
+    asked, which = [], []
+    for i, text in enumerate(texts):
+        for v in lots.permutation(len(voices))[:each]:
+            speed, pitch = int(lots.integers(130, 231)), int(lots.integers(20, 81))
+            asked.append((text, voices[v], speed, pitch))
+            which.append(i)
+    return speak(asked), which
+
+
 def recordings() -> list[tuple[np.ndarray, str, list[tuple[str, float]]]]:
     """Five sentences from "Sense and Sensibility", read by a volunteer of LibriVox.
 
