@@ -43,11 +43,20 @@ def _case(seed, B, W, threshold):
     return Case(weights, threshold, label=f"refuse(weights {(B, W)}, {threshold})")
 
 
+def _probe(answer, weights, threshold):
+    """A place is a number; one that is still a tensor is none."""
+    found = answer(weights, threshold)
+    if not isinstance(found, list):
+        return found
+    return [f"a tensor, {x!r}" if isinstance(x, torch.Tensor) else x for x in found]
+
+
 refuse = Exercise(
     number="20.4",
     name="refuse",
     oracle=_refuse,
     compared_with="`np.argmax`",
+    probe=_probe,
     cases=lambda: [
         Case(
             torch.tensor(
@@ -66,6 +75,7 @@ refuse = Exercise(
         Case(torch.tensor([[0.25, 0.25, 0.25, 0.25]]), 0.25),
         Case(torch.tensor([[1.0], [1.0]]), 1.0),
         Case(torch.tensor([[0.5, 0.25, 0.25]]), 0.0),
+        Case(torch.tensor([[0.25, 0.75], [0.5, 0.5]]), 0.25),
         _case(1, 12, 6, 0.5),
         _case(2, 9, 75, 0.3),
         _case(3, 1, 2, 0.99),
