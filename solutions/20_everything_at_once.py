@@ -752,9 +752,9 @@ def is_right(answer, truth):
 r"""
 What are the controls? One for each side. A model that ignores the *picture* must be caught by another picture; one that ignores the *question* by another question. And "another" must mean: one to which **another answer** belongs. If the pictures are merely shuffled, some of the new ones show as many things as the old, and a model that counts gets a point for what we call the wrong picture.
 
-### Exercise 20.7 · stretch · `other_partners` ★★★ · 15 minutes
+### Exercise 20.7 · `other_partners` ★★★ · 15 minutes
 
-A cheat: somebody's model answers *how many are there* always with *two*, and passes your shuffled control now and then. Design the control that it cannot pass.
+A stretch. And a cheat: somebody's model answers *how many are there* always with *two*, and passes your shuffled control now and then. Design the control that it cannot pass.
 
 - `truths`: a list of answers, one for each item
 - returns a list p of as many `int`: item i gets the input of item `p[i]`. Each item is used exactly **once**, and `truths[p[i]] != truths[i]` for every i
