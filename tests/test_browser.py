@@ -17,6 +17,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 
@@ -30,6 +31,16 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},  # keep every cell in the page
 }
+
+MICROPHONE = nbformat.v4.new_notebook(
+    metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    cells=[
+        nbformat.v4.new_code_cell(
+            "from utils import microphone\nmine = microphone.record(seconds=2)"
+        ),
+        nbformat.v4.new_code_cell("None"),
+    ],
+)
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason=f"none of {', '.join(BROWSERS)} is installed"),
@@ -138,6 +149,7 @@ def server(tmp_path_factory):
     """The address of a JupyterLab of our own, with nobody's settings."""
     base = tmp_path_factory.mktemp("lab")
     shutil.copytree(NOTEBOOKS, base / "notebooks")
+    nbformat.write(MICROPHONE, base / "notebooks/microphone.ipynb")
     for name, value in SETTINGS.items():
         file = base / f"config/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -254,3 +266,50 @@ def keep(elements, theme):
     for name, element in elements.items() if folder else ():
         Path(folder).mkdir(parents=True, exist_ok=True)
         element.screenshot(path=Path(folder) / f"{name}-{theme.split()[-1].lower()}.png")
+
+
+SAID = "e => /heard|[.]$/.test(e.textContent) && !/Nothing/.test(e.textContent)"
+HEARD = "print(len(mine.wave), round(float(abs(mine.wave).max(initial=0)), 2), mine.error)"
+
+
+def record(server, *flags):
+    """Press the microphone's button: what the page says then, and what Python has."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = {"executable_path": CHROMIUM, "args": [*FLAGS.split(), *flags]}
+        browser = playwright.chromium.launch(**options)
+        try:
+            page = browser.new_page(viewport={"width": 1000, "height": 500})
+            page.goto(f"{server}/lab/workspaces/{uuid.uuid4().hex}")
+            notebook = Notebook(page)
+            notebook.do(READY, "notebooks/microphone.ipynb")
+            notebook.do(RUN, [0, None])
+            page.get_by_role("button", name="Record", exact=True).click(timeout=30_000)
+            said = page.locator(".jp-OutputArea [role=status]").last
+            page.wait_for_function(SAID, arg=said.element_handle(), timeout=30_000)
+            keep({"microphone": page.locator(".jp-Notebook .jp-Cell").first}, "Light")
+            notebook.do(RUN, [1, HEARD])
+            (output,) = notebook.cells()[1]["outputs"]
+            return said.text_content(), "".join(output["text"]).strip().split(maxsplit=2)
+        finally:
+            browser.close()
+
+
+def test_a_voice_is_recorded(server):
+    """Chromium's fake microphone plays a file of human speech."""
+    wav = NOTEBOOKS.parent / "utils/recordings/sense_and_sensibility_0930.wav"
+    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    said, (length, loudest, *error) = record(
+        server, *fake, f"--use-file-for-fake-audio-capture={wav}"
+    )
+    assert "heard. Now run the next cell." in said
+    assert 24_000 < int(length) < 40_000 and float(loudest) > 0.05 and not error
+
+
+def test_a_microphone_that_is_refused_says_what_to_do(server):
+    said, (length, _, *error) = record(
+        server, "--use-fake-device-for-media-stream", "--deny-permission-prompts"
+    )
+    assert length == "0" and error == [said]
+    assert "Allow the microphone for this page" in said

@@ -31,7 +31,8 @@ def _weights(seed):
 
 def _joined(theirs, order="qkv", key_bias=torch.zeros):
     parts = [theirs[f"self_attn.{x}_proj.weight"] for x in order]
-    biases = [key_bias(D) if x == "k" else theirs[f"self_attn.{x}_proj.bias"] for x in order]
+    given = {x: theirs[f"self_attn.{x}_proj.bias"] for x in "qv"}
+    biases = [given[x] if x in given else key_bias(len(given["q"])) for x in order]
     return {
         "self_attn.in_proj_weight": torch.cat(parts),
         "self_attn.in_proj_bias": torch.cat(biases),
