@@ -99,33 +99,47 @@ def later_calls(exercise: "Exercise", answer: Callable) -> Outcome | None:
     Returns:
         None if it is still right; an outcome if it keeps something from one call to the next.
     """
-    first = exercise.cases()
-    with other_numbers():
-        other = exercise.cases()
-        changed = [i for i, case in enumerate(other) if _differs(case, first[i])]
-        cases = [other[i] for i in changed]
-        expected = trusted(exercise, exercise.oracle, cases)
-    cases, expected = [*cases, first[0]], [*expected, exercise.expected[0]]
+    results = later_results(exercise, answer)
+    return results if isinstance(results, Outcome) else later_verdict(exercise, results)
+
+
+def later_results(exercise: "Exercise", answer: Callable) -> list[Any] | Outcome:
+    """What an answer gives for other numbers, and then for the first case again."""
+    _, cases = _other_cases(exercise)
     results: list[Any] = []
     with other_numbers():  # probes draw weights from the same numbers
-        outcome = None
         with quiet():
             try:
-                call_with_limit(
-                    lambda: _run(exercise, answer, cases[:-1], results), exercise.seconds
-                )
+                call_with_limit(lambda: _run(exercise, answer, cases, results), exercise.seconds)
             except TooSlow:
-                outcome = _too_slow(exercise, 0)
-    if outcome:
-        return outcome
+                return _too_slow(exercise, 0)
     with quiet():
-        call_with_limit(lambda: _run(exercise, answer, cases[-1:], results), exercise.seconds)
+        first = [exercise.cases()[0]]
+        call_with_limit(lambda: _run(exercise, answer, first, results), exercise.seconds)
+    return results
+
+
+def later_verdict(exercise: "Exercise", results: list[Any]) -> Outcome | None:
+    """What `later_results` say: None if all are right."""
+    changed, cases = _other_cases(exercise)
+    with other_numbers():
+        expected = trusted(exercise, exercise.oracle, cases)
+    expected.append(exercise.expected[0])
     for place, (got, wanted) in enumerate(zip(results, expected, strict=True)):
         said = difference(got, wanted, exercise.tolerance)
         if said:
             index = changed[place] if place < len(changed) else 0
             return wording.keeps_state(exercise, index, said)
     return None
+
+
+def _other_cases(exercise: "Exercise") -> tuple[list[int], list["Case"]]:
+    """The cases that have other numbers inside `other_numbers`, and their places."""
+    first = exercise.cases()
+    with other_numbers():
+        other = exercise.cases()
+    changed = [i for i, case in enumerate(other) if _differs(case, first[i])]
+    return changed, [other[i] for i in changed]
 
 
 def _differs(case: "Case", other: "Case") -> bool:
