@@ -15,7 +15,9 @@ CARD = """\
 
 **[{title}](lessons/{stem}.ipynb)** · {minutes} minutes
 
-You build {build}. Proved equal to {proved}.
+{build}
+
+Proved equal to {proved}
 :::
 """
 
@@ -60,7 +62,8 @@ def page(
     for stem, row in rows.items():
         file, alt = pictures.get(stem, ("", ""))
         picture = f"![{alt}]({file})" if file else ""
-        cards.append(CARD.format(picture=picture, **row.groupdict()))
+        words = row.groupdict() | {"build": row["build"][0].upper() + row["build"][1:]}
+        cards.append(CARD.format(picture=picture, **words))
     grid = "\n".join(["::::{container} cards", *cards, "::::"])
     return template.replace("{opening}", opening(readme)).replace("{lessons}", grid)
 

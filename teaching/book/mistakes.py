@@ -27,9 +27,9 @@ in the words below. Teachers find here what will go wrong in a room. Learners fi
 EXERCISE = """\
 ## {number} `{name}`
 
-[The exercise](#exercise-{number})
+[To the exercise](#exercise-{number})
 
-<details><summary>{n_hints} of <code>checks.hint("{number}")</code></summary>
+<details><summary>{n_hints}</summary>
 
 {hints}
 

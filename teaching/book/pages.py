@@ -60,8 +60,8 @@ def with_targets(text: str) -> str:
 
 def links(stem: str) -> str:
     """What stands below a lesson's title."""
-    notebook = f"{{download}}`the notebook to write in <../notebooks/{stem}.ipynb>`"
-    return f"Download {notebook} · [known mistakes](../mistakes/{stem}.md)\n{{.tools}}"
+    notebook = f"{{download}}`Download the notebook <../notebooks/{stem}.ipynb>`"
+    return f"{{.tools}}\n{notebook} [Known mistakes](../mistakes/{stem}.md)"
 
 
 def link_pages(cell: NotebookNode) -> None:
