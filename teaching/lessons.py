@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -12,6 +13,17 @@ EXERCISE = re.compile(r"^### Exercise (?P<number>\d+\.\d+) · `(?P<name>\w+)`", 
 def stems() -> list[str]:
     """The lessons' names, in order: those of the notebooks in solutions/."""
     return sorted(path.stem for path in (ROOT / "solutions").glob("*.ipynb"))
+
+
+def solved(stem: str) -> NotebookNode:
+    """A lesson with its solutions and outputs."""
+    return nbformat.read(ROOT / f"solutions/{stem}.ipynb", as_version=4)
+
+
+def stubs(stem: str) -> dict[str, str]:
+    """What a learner finds in the cells of a lesson, by the cells' ids."""
+    learners = nbformat.read(ROOT / f"notebooks/{stem}.ipynb", as_version=4)
+    return {cell.id: cell.source for cell in learners.cells}
 
 
 def tags(cell: NotebookNode) -> list[str]:

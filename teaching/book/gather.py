@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from teaching.book import front, glossary, mistakes, pages
-from teaching.lessons import ROOT, stems
+from teaching.lessons import ROOT, solved, stems, stubs
 
 
 def gathered() -> dict[str, bytes]:
@@ -26,15 +26,13 @@ def gathered() -> dict[str, bytes]:
     files: dict[str, str | bytes] = {}
     pictures: dict[str, tuple[str, str]] = {}
     for stem in stems():
-        solved = nbformat.read(ROOT / f"solutions/{stem}.ipynb", as_version=4)
-        learners = ROOT / f"notebooks/{stem}.ipynb"
-        stubs = {c.id: c.source for c in nbformat.read(learners, as_version=4).cells}
-        if picture := front.largest_picture(solved):
+        if picture := front.largest_picture(solved(stem)):
             png, alt = picture
             files[f"pictures/{stem}.png"] = base64.b64decode(png)
             pictures[stem] = (f"pictures/{stem}.png", alt)
-        files[f"notebooks/{stem}.ipynb"] = learners.read_bytes()
-        files[f"lessons/{stem}.ipynb"] = nbformat.writes(pages.page(solved, stubs, stem))
+        files[f"notebooks/{stem}.ipynb"] = (ROOT / f"notebooks/{stem}.ipynb").read_bytes()
+        page = pages.page(solved(stem), stubs(stem), stem)
+        files[f"lessons/{stem}.ipynb"] = nbformat.writes(page)
     readme = (ROOT / "README.md").read_text("utf-8")
     own = ROOT / "teaching/book"
     opening = (own / "front.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell
 
 from teaching.lessons import EXERCISE, asks_for_a_prediction, is_prose, paragraphs, tags
 
-SEEN = '<details class="seen"><summary>Read what was to be seen</summary>\n\n{}\n\n</details>'
+SEEN = '<details class="seen"><summary>Read what was seen</summary>\n\n{}\n\n</details>'
 
 
 def page(solved: NotebookNode, stubs: dict[str, str], stem: str) -> NotebookNode:
