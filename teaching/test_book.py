@@ -4,8 +4,10 @@ They are read from the disk and opened in Chromium with no network: `make test-t
 """
 
 import functools
+import http.server
 import re
 import shutil
+import threading
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +25,9 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted(path for path in BOOK.rglob("*.html") if "_static" not in path.parts)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+FLAGS = ["--no-sandbox", "--disable-gpu", OFFLINE]
+OWN = ("file:", "data:", "blob:")
 SIZES = {"desk": (1280, 900), "phone": (390, 844), "room": (1280, 720)}
 
 every_lesson = pytest.mark.parametrize("stem", stems())
@@ -33,7 +37,6 @@ def test_both_are_built():
     """First of all, for what follows looks at what is there."""
     for command, folder in (("book", BOOK), ("slides", SLIDES)):
         assert (folder / "index.html").is_file(), f"run `make {command}` first"
-    assert CHROMIUM, f"none of {', '.join(BROWSERS)} is installed: the pages cannot be looked at"
 
 
 # --- what the book is made of ---------------------------------------------------------------
@@ -204,7 +207,8 @@ def test_the_atlas_names_every_exercise():
         tasks = EXERCISE.findall(prose)
         assert tasks and len(re.findall("<h2>", text)) == len(tasks)
         for number, _ in tasks:
-            assert re.search(rf'href="\.\./lessons/{stem}\.html#exercise-{number.replace(".", "[-.]")}"', text)
+            place = f"exercise-{number.replace('.', '[-.]')}"
+            assert re.search(rf'href="\.\./lessons/{stem}\.html#{place}"', text)
         assert text.count("known mistake") >= len(tasks)
 
 
@@ -219,10 +223,17 @@ FAULTS = r"""async () => {
     unrendered: shown.map(e => e.textContent),
     'wrong formulas': all('mjx-merror').map(e => e.outerHTML.slice(0, 200)),
     'without alt': all('img').filter(e => !e.alt.trim()).map(e => e.src.slice(0, 100)),
-    broken: all('img').filter(e => e.loading !== 'lazy' && !e.naturalWidth).map(e => e.src.slice(0, 100)),
+    broken: all('img').filter(e => !e.naturalWidth).map(e => e.src.slice(0, 100)),
     sideways: document.documentElement.scrollWidth > innerWidth ? [document.title] : [],
   };
 }"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_):
+        pass
 
 
 class Browser:
@@ -231,17 +242,17 @@ class Browser:
     def __init__(self, chromium):
         self.chromium, self.went_wrong = chromium, []
 
-    def open(self, path, size="desk", scheme="light", query=""):
+    def open(self, path, size="desk", scheme="light"):
         width, height = SIZES[size]
         context = self.chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme
         )
         context.set_default_timeout(30_000)
         page = context.new_page()
-        page.on("request", lambda asked: self._keep(asked.url, not asked.url.startswith(("file:", "data:", "blob:"))))
+        page.on("request", lambda asked: self._keep(asked.url, not asked.url.startswith(OWN)))
         page.on("requestfailed", lambda asked: self._keep(f"{asked.url[:200]} failed", True))
         page.on("pageerror", lambda error: self._keep(str(error), True))
-        page.goto(f"{path.as_uri()}{query}")
+        page.goto(path.as_uri())
         return page
 
     def _keep(self, said, wrong):
@@ -250,6 +261,8 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def chromium():
+    if CHROMIUM is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -283,7 +296,8 @@ def test_a_page_can_be_read(browser, path, size, scheme):
 def test_solutions_and_predicted_outputs_wait_and_panels_do_not(browser, stem):
     page = browser.open(BOOK / f"lessons/{stem}.html")
     solutions = page.locator(".cell.tag_answer details.above-input")
-    assert solutions.count() == len(answers(stem)) == page.locator("[role=status]:visible").count()
+    panels = page.locator(".cell.tag_check [role=status]:visible")
+    assert solutions.count() == panels.count() == len(answers(stem))
     squeezed = re.sub(r"\s+", " ", page.locator("article").inner_text())
     given_away = [line for line in bodies(stem) if re.sub(r"\s+", " ", line) in squeezed]
     prose = "\n".join(cell.source for cell in solved(stem).cells if "answer" not in tags(cell))
@@ -305,10 +319,16 @@ def test_pictures_keep_their_sentences():
         assert parsed(BOOK / f"lessons/{stem}.html").alts == alts
 
 
-def test_the_book_can_be_searched(browser):
-    page = browser.open(BOOK / "search.html", query="?q=softmax")
-    page.locator("ul.search li a").first.wait_for()
-    assert page.locator("ul.search li").count() >= 5
+def test_the_book_can_be_searched(chromium):
+    """From a server on this machine: from the disk, Chromium shows no excerpts."""
+    handler = functools.partial(Quiet, directory=str(BOOK))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/search.html?q=softmax")
+        page.wait_for_function("document.querySelectorAll('ul.search li p.context').length >= 5")
+        page.close()
+        server.shutdown()
 
 
 # --- slides ---------------------------------------------------------------------------------
@@ -332,12 +352,12 @@ def test_a_solution_is_no_part_of_its_slide_and_prose_goes_to_the_notes():
 EVERY_SLIDE = r"""async () => {
   await MathJax.startup.promise;
   while (!Reveal.isReady()) await new Promise(done => setTimeout(done, 50));
-  const found = [];
+  const found = [], UNSEEN = 'mjx-assistive-mml, .notes, details:not([open]) > :not(summary)';
   for (const slide of Reveal.getSlides()) {
     const at = Reveal.getIndices(slide);
     Reveal.slide(at.h, at.v, 99);
     const beyond = [slide, ...slide.querySelectorAll('*')].filter(e => {
-      if (e.closest('pre, mjx-assistive-mml, .notes, details:not([open]) > :not(summary)') && e.tagName !== 'PRE') return false;
+      if (e.parentElement.closest('pre') || e.closest(UNSEEN)) return false;
       const box = e.getBoundingClientRect();
       return box.width > 1 && box.height > 1
         && (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1);

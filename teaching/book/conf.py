@@ -17,7 +17,6 @@ language = "en"
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
 exclude_patterns = ["notebooks"]
 nitpicky = True
-suppress_warnings = []
 
 html_theme = "furo"
 html_static_path = ["book.css", "book.js", str(MATHJAX)]

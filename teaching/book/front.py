@@ -37,9 +37,7 @@ def largest_picture(notebook: NotebookNode) -> tuple[str, str] | None:
     return max(found, key=lambda picture: len(picture[0]), default=None)
 
 
-def page(
-    template: str, readme: str, stems: list[str], pictures: dict[str, tuple[str, str]]
-) -> str:
+def page(template: str, readme: str, stems: list[str], pictures: dict[str, tuple[str, str]]) -> str:
     """The front page.
 
     Args:

@@ -2,7 +2,9 @@
 
 import re
 
-ROW = re.compile(r"^\| (?P<term>[^|]+) \| (?P<chinese>[^|]+) \| (?P<says>.+) \| (?P<lesson>\d\d) \|$")
+ROW = re.compile(
+    r"^\| (?P<term>[^|]+) \| (?P<chinese>[^|]+) \| (?P<says>.+) \| (?P<lesson>\d\d) \|$"
+)
 HEAD = "| term | 中文 | in this course | lesson |"
 
 
@@ -20,7 +22,7 @@ def rows(text: str) -> list[dict[str, str]]:
         if not line.startswith("|"):
             break
         if not (row := ROW.match(line)):
-            raise ValueError(f"glossary.md: a row is {HEAD}, the lesson with two digits, not {line}")
+            raise ValueError(f"glossary.md: a row is {HEAD}, as in | … | 01 |, and not {line}")
         found.append(row.groupdict())
     return found
 

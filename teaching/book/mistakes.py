@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 INDEX = """\
 # Atlas of mistakes
 
-{exercises} exercises, and {mistakes:,} ways to get them wrong that their checks know by name. Each \
-mistake is a small function that makes it; an answer that does the same on every input is told so, \
-in the words below. Teachers find here what will go wrong in a room. Learners find spoilers.
+{exercises} exercises, and {mistakes:,} ways to get them wrong that their checks know by \
+name. Each mistake is a small function that makes it; an answer that does the same on every \
+input is told so, in the words below. Teachers find here what will go wrong in a room. \
+Learners find spoilers.
 
 | lesson | exercises | known mistakes |
 | --- | ---: | ---: |

@@ -19,20 +19,19 @@ def page(solved: NotebookNode, stubs: dict[str, str], stem: str) -> NotebookNode
         stubs: the source of each cell of the learner's notebook, by the cell's id.
         stem: the lesson's name.
     """
-    notebook, cells, predicted = copy.deepcopy(solved), [], False
+    notebook, cells = copy.deepcopy(solved), []
+    asked = told = False  # a prediction was asked for; what happens was told, in a fold
     for cell in notebook.cells:
         if is_prose(cell):
-            asked = asks_for_a_prediction(cell)
-            cell.source = with_targets(folded(cell.source) if predicted else cell.source)
-            predicted = asked
+            asks, ends = asks_for_a_prediction(cell), re.search(r"^##", cell.source, re.M)
+            cell.source = with_targets(folded(cell.source) if told else cell.source)
+            asked, told = asks or asked and not told and not ends, False
         elif "answer" in tags(cell):
             cells.append(new_code_cell(stubs[cell.id], id=f"{cell.id}-stub"))
             fold(cell, "input", "Show a solution", "Hide the solution")
-            predicted = False
-        elif "check" in tags(cell):
-            predicted = False
-        elif predicted and cell.outputs:
+        elif asked and cell.outputs:
             fold(cell, "output", "Show what happens", "Hide what happens")
+            told = True
         link_pages(cell)
         cells.append(cell)
     title, *rest = cells[0].source.split("\n", 1)

@@ -1,8 +1,9 @@
 """Slides from a lesson, by rule: no slide is made by hand, and no lesson holds marks for them.
 
 A heading begins a slide and each further code cell another, below it. Shown are the first sentence
-under a heading, formulas, lists, tables, tasks and questions ("Predict"); other prose becomes
-speaker notes. What comes out after a question waits for the next key, a solution for a click.
+under a heading, formulas, lists and tables with the words that lead to them, tasks and questions
+("Predict"); other prose becomes speaker notes. What comes out after a question waits for the next
+key, a solution for a click.
 """
 
 import re
@@ -29,7 +30,8 @@ class Deck:
         self.stubs = stubs
         self.cells: list[NotebookNode] = []
         self.section = ""  # the heading that the slides below it repeat
-        self.heading = self.task = self.question = self.full = False
+        self.heading = self.task = self.full = False
+        self.asked = self.told = False  # a prediction was asked for; what happens was told
 
     def add(self, cell: NotebookNode, kind: str = "-") -> None:
         """Put a cell on the slide, or begin a slide with it ("slide", "subslide"; or "notes")."""
@@ -44,22 +46,28 @@ class Deck:
 
     def prose(self, text: str) -> None:
         """Divide a text between the slide and its notes."""
-        for block in paragraphs(text):
+        self.asked, self.told = self.asked and not self.told, False
+        blocks = paragraphs(text)
+        for block, following in zip(blocks, [*blocks[1:], ""], strict=True):
             if found := re.match(r"(##?#?) +(.+)", block):
                 self.add(new_markdown_cell(block), "slide" if len(found[1]) < 3 else "subslide")
-                self.section = re.sub(r"[`*]", "", found[2])
                 self.task = bool(EXERCISE.match(block))
-                self.heading, self.question, self.full = True, False, False
+                self.section = self.section if self.task else re.sub(r"[`*]", "", found[2])
+                self.heading, self.asked, self.full = True, False, False
                 continue
             if "**Predict" in block:
                 self.make_room()
                 self.add(new_markdown_cell(block[block.index("**Predict") :]))
-                self.question = True
+                self.asked = True
             elif self.task or SHOWN.match(block):
                 self.make_room()
                 self.add(new_markdown_cell(block))
-            elif self.heading and (sentence := SENTENCE.match(block)):
-                self.add(new_markdown_cell(sentence[0]))
+            elif sentences := [found[0].strip() for found in SENTENCE.finditer(block)]:
+                leads = block.endswith(":") and bool(SHOWN.match(following))
+                said = sentences[:1] * self.heading + sentences[-1:] * leads
+                if said:
+                    self.make_room()
+                    self.add(new_markdown_cell(" ".join(dict.fromkeys(said))))
             if not self.task:
                 self.add(new_markdown_cell(block), "notes")
             self.heading = False
@@ -72,7 +80,8 @@ class Deck:
             cell.outputs = []
         if "plots.show(" in cell.source:
             cell.metadata["transient"] = {"remove_source": True}
-        cell.metadata["later"] = self.question
+        cell.metadata["later"] = self.asked and bool(cell.outputs)
+        self.told |= cell.metadata["later"]
         self.add(cell)
         self.task, self.heading, self.full = False, False, True
 
@@ -89,10 +98,10 @@ def deck(notebook: NotebookNode, stubs: Mapping[str, str]) -> NotebookNode:
     made = Deck(stubs)
     imports = next(cell for cell in notebook.cells if not is_prose(cell))
     for cell in notebook.cells:
+        left_out = cell is imports or "check" in tags(cell) or cell.source == "checks.progress()"
         if is_prose(cell):
-            made.question = False
             made.prose(cell.source)
-        elif cell is not imports and "check" not in tags(cell) and cell.source != "checks.progress()":
+        elif not left_out:
             made.code(cell)
     notebook.cells = made.cells
     return notebook

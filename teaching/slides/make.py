@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nbconvert import SlidesExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from teaching.lessons import ROOT, solved, stems, stubs
 from teaching.slides.deck import deck
@@ -29,12 +30,14 @@ max-width: 40rem; padding: 0 1rem }}</style>
 
 def exporter() -> SlidesExporter:
     """nbconvert's exporter of slides, with the course's template and reveal.js beside the decks."""
-    return SlidesExporter(
+    made = SlidesExporter(
         extra_template_basedirs=[str(ROOT / "teaching/slides/template")],
         template_name="course_slides",
         reveal_url_prefix="reveal",
         reveal_theme="white",
     )
+    made.register_preprocessor(CoalesceStreamsPreprocessor(), enabled=True)
+    return made
 
 
 def copy_libraries(folder: Path) -> None:
@@ -59,15 +62,19 @@ def main(folder: Path, only: list[str]) -> None:
     chosen = [stem for stem in stems() if not only or {stem, stem[:2]} & set(only)]
     if not chosen:
         sys.exit(f"There is no lesson {', '.join(only)}. There are: {', '.join(stems())}.")
+    for old in set(folder.glob("*.html")) - {folder / f"{stem}.html" for stem in stems()}:
+        old.unlink()
     copy_libraries(folder / "reveal")
     to_html, items = exporter(), []
-    for stem in chosen:
-        notebook = solved(stem)
+    for stem in stems():
+        notebook, file = solved(stem), folder / f"{stem}.html"
         title = notebook.cells[0].source.split("\n")[0].removeprefix("# ")
-        notebook.metadata["title"] = title
-        html, _ = to_html.from_notebook_node(deck(notebook, stubs(stem)))
-        (folder / f"{stem}.html").write_text(html, "utf-8")
-        items.append(f'<li><a href="{stem}.html">{escape(title)}</a></li>')
+        if stem in chosen:
+            notebook.metadata["title"] = title
+            html, _ = to_html.from_notebook_node(deck(notebook, stubs(stem)))
+            file.write_text(html, "utf-8")
+        if file.exists():
+            items.append(f'<li><a href="{file.name}">{escape(title)}</a></li>')
     (folder / "index.html").write_text(INDEX.format("\n".join(items)), "utf-8")
 
 
