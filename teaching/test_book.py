@@ -221,7 +221,7 @@ FAULTS = r"""async () => {
   const shown = all('.math').filter(e => !e.querySelector('mjx-container'));
   return {
     unrendered: shown.map(e => e.textContent),
-    'wrong formulas': all('mjx-merror').map(e => e.outerHTML.slice(0, 200)),
+    'wrong formulas': all('[data-mml-node=merror]').map(e => e.outerHTML.slice(0, 200)),
     'without alt': all('img').filter(e => !e.alt.trim()).map(e => e.src.slice(0, 100)),
     broken: all('img').filter(e => !e.naturalWidth).map(e => e.src.slice(0, 100)),
     sideways: document.documentElement.scrollWidth > innerWidth ? [document.title] : [],
@@ -376,7 +376,7 @@ def test_every_slide_fits(browser, stem):
     assert [(s["at"], s["beyond"]) for s in slides if s["beyond"]] == []
     assert [(s["at"], s["zoom"]) for s in slides if s["zoom"] < 0.6] == []
     assert [s["at"] for s in slides if not s["words"].strip()] == []
-    assert page.locator("mjx-merror").count() == 0
+    assert page.locator("[data-mml-node=merror]").count() == 0
     assert page.evaluate("[...document.images].filter(e => !e.alt.trim()).length") == 0
     shown = re.sub(r"\s+", " ", " ".join(s["words"] for s in slides))
     prose = "\n".join(cell.source for cell in solved(stem).cells if "answer" not in tags(cell))

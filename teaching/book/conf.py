@@ -25,6 +25,8 @@ html_js_files = ["book.js"]
 html_show_sourcelink = False
 html_copy_source = False
 mathjax_path = "tex-svg.js"
+# A command that MathJax does not know is an error, which the tests find, and not red letters.
+mathjax3_config = {"tex": {"packages": {"[-]": ["noundefined"]}}}
 copybutton_selector = "div.cell_input div.highlight pre"
 
 nb_execution_mode = "off"
