@@ -348,6 +348,13 @@ def test_a_solution_is_no_part_of_its_slide_and_prose_goes_to_the_notes():
     assert "import this" not in [source for _, source in kinds]
 
 
+def test_no_slide_is_a_heading_alone():
+    words = new_markdown_cell("## 1 Section\n\n### Exercise 1.1 · `f` ★ · 5 minutes\n\nWrite f.")
+    made = deck(lesson(new_code_cell("import this"), words), {}).cells
+    kinds = [c.metadata["slideshow"]["slide_type"] for c in made if c.source.startswith("##")]
+    assert kinds == ["slide", "-"]
+
+
 # Each slide with all that waits for a key: what reaches beyond its edge, and how small it became.
 EVERY_SLIDE = r"""async () => {
   await MathJax.startup.promise;
@@ -362,7 +369,11 @@ EVERY_SLIDE = r"""async () => {
       return box.width > 1 && box.height > 1
         && (box.right > 1281 || box.bottom > 721 || box.left < -1 || box.top < -1);
     });
-    found.push({at: `${at.h}.${at.v}`, words: slide.innerText, zoom: +(slide.style.zoom || 1),
+    const [section] = slide.querySelectorAll('.section');
+    const bare = !slide.querySelector('img')
+      && slide.innerText.trim() === (section?.innerText ?? '').trim();
+    found.push({at: `${at.h}.${at.v}`, words: slide.innerText, bare,
+                zoom: +(slide.style.zoom || 1),
                 beyond: beyond.slice(0, 3).map(e => e.outerHTML.slice(0, 80))});
   }
   return found;
@@ -375,7 +386,7 @@ def test_every_slide_fits(browser, stem):
     slides = page.evaluate(EVERY_SLIDE)
     assert [(s["at"], s["beyond"]) for s in slides if s["beyond"]] == []
     assert [(s["at"], s["zoom"]) for s in slides if s["zoom"] < 0.6] == []
-    assert [s["at"] for s in slides if not s["words"].strip()] == []
+    assert [s["at"] for s in slides if s["bare"]] == []
     assert page.locator("[data-mml-node=merror]").count() == 0
     assert page.evaluate("[...document.images].filter(e => !e.alt.trim()).length") == 0
     shown = re.sub(r"\s+", " ", " ".join(s["words"] for s in slides))

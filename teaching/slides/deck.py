@@ -50,7 +50,8 @@ class Deck:
         blocks = paragraphs(text)
         for block, following in zip(blocks, [*blocks[1:], ""], strict=True):
             if found := re.match(r"(##?#?) +(.+)", block):
-                self.add(new_markdown_cell(block), "slide" if len(found[1]) < 3 else "subslide")
+                below = "-" if self.heading else "subslide"  # no slide with a heading alone
+                self.add(new_markdown_cell(block), below if found[1] == "###" else "slide")
                 self.task = bool(EXERCISE.match(block))
                 self.section = self.section if self.task else re.sub(r"[`*]", "", found[2])
                 self.heading, self.asked, self.full = True, False, False
@@ -73,12 +74,15 @@ class Deck:
             self.heading = False
 
     def code(self, cell: NotebookNode) -> None:
-        """Put a code cell on a slide of its own, or below a heading, its words or a question."""
+        """Put a code cell on a slide of its own, or below a heading, its words or a question.
+
+        Of a cell that shows a picture only the picture is shown.
+        """
         self.make_room()
         if "answer" in tags(cell):
             cell.metadata["solution"], cell.source = cell.source, self.stubs[cell.id]
             cell.outputs = []
-        if "plots.show(" in cell.source:
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
             cell.metadata["transient"] = {"remove_source": True}
         cell.metadata["later"] = self.asked and bool(cell.outputs)
         self.told |= cell.metadata["later"]
