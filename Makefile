@@ -20,6 +20,8 @@ EDITION = $(if $(ONLY),$(wildcard $(1)/$(ONLY)_*.ipynb),$(1))
 OF_LESSONS := tests/test_lessons.py tests/test_checks.py tests/test_answers.py
 
 .PHONY: lab update test variants build models clean book slides test-teaching
+# An interrupted build leaves the notebook where it is: with it the ids of its cells would be lost.
+.PRECIOUS: solutions/%.ipynb
 
 lab: $(VENV)/learner models
 	$(BIN)/python -m jupyter lab --notebook-dir=. notebooks/00_start_here.ipynb

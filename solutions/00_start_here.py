@@ -2,7 +2,7 @@
 r"""
 # 00 · Start here
 
-Welcome. This course takes you from one formula, attention, to a language model that can see, and you will write every part of it yourself. It needs no graphics card, no account and, once its models are fetched, no network.
+Welcome. This course takes you from one formula, attention, to a language model that can see and hear, and you will write every part of it yourself. It needs no graphics card, no account and, once its models are fetched, no network.
 
 This first notebook takes a quarter of an hour. It makes sure that everything works on your machine, lets a real language model answer you, shows how an exercise works, and draws the way ahead.
 
@@ -309,7 +309,7 @@ A dot product, shares that sum to 1, a weighted mean, and a look-up by nearness:
 
 ## 4 The way ahead
 
-Twenty-one lessons in four parts. Each can be taken alone: a lesson never needs code from another. Dark boxes are lessons that are here; pale ones are being written.
+Twenty-one lessons in four parts. Each can be taken alone: a lesson never needs code from another.
 """
 
 # %%
@@ -339,7 +339,7 @@ for row, (part, titles) in enumerate(parts.items()):
         number += 1
 ax.set(xlim=(-0.1, 5.8), ylim=(-3.5, 0.7))
 ax.axis("off")
-plots.show(fig, "A map of the 21 lessons in four parts; the lessons that are here are dark.")
+plots.show(fig, "A map of the 21 lessons in four parts.")
 
 # %% [markdown]
 r"""

@@ -4,14 +4,13 @@ r"""
 
 "What colour is the ring?" The question alone does not say. The picture alone does not say what is asked. Only together do they have an answer; so somewhere inside a model, words and pixels must meet. *Where* they meet is the question of this lesson, and there are four classic answers: at the start (**early**), at the end (**late**), in between by **cross-attention**, and in between through a **gate** that is closed at first.
 
-You build all four, on one task that neither words nor picture can solve alone, and put them into one chart with the controls that such a chart needs: a model that sees only the question, one that sees only the picture, and pictures that were shuffled. At the end you will see how a careless question lets a blind model look clever.
+You build all four, on one task that neither words nor picture can solve alone, and put them into one chart with the controls that such a chart needs: a model that sees only the question, the best guess from the picture alone, and pictures that were shuffled. At the end you will see how a careless question lets a blind model look clever.
 
 **Needs:** attention, masks, encoder blocks (lessons 2 and 4), cross-attention (lesson 5); patches (lesson 15). **Takes:** about 90 minutes. **Exercises:** 17.1 to 17.5.
 """
 
 # %%
 import copy
-import random
 from collections import Counter
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils import data, plots
+from utils import plots, scenes
 from utils.checks import lesson17 as checks
 from utils.progress import bar
 
@@ -27,122 +26,19 @@ from utils.progress import bar
 r"""
 ## 1 A task that needs both
 
-A scene has four cells. In each stands a shape in some colour, or nothing. Cells are 12 × 12 pixels, and each thing stands somewhere in its cell, so that hardly ever are two pictures the same.
+A scene has four cells. In each stands one of four shapes in one of four colours, or nothing. Cells are 12 × 12 pixels, and each thing stands somewhere in its cell, so that hardly ever are two pictures the same. (`utils/scenes.py` draws them and makes the questions.)
+
+There are three kinds of question. *Is there a square?* needs one look for squares. *What colour is the ring?* and *what shape is red?* need more: the colour and the shape of the *same thing*. To know what belongs to what is called **binding**.
 """
 
 # %%
-SHAPES = {  # the ink of each, (11, 11)
-    "circle": data.icon("circle", 11), "square": data.icon("square", 11),
-    "triangle": data.icon("triangle", 11), "ring": data.icon("circle-outline", 11),
-}  # fmt: skip
-RGB = {
-    "red": (0.9, 0.2, 0.2), "green": (0.2, 0.7, 0.3),
-    "blue": (0.2, 0.4, 0.9), "yellow": (0.95, 0.8, 0.2),
-}  # fmt: skip
-COLOURS = list(RGB)
-CELL = 12
-
-
-# %%
-def random_scene(lots):
-    """Four cells, each None or (shape, colour)."""
-    return tuple(
-        None if lots.random() < 0.2 else (lots.choice(list(SHAPES)), lots.choice(COLOURS))
-        for _ in range(4)
-    )
-
-
-def draw(scene, lots):
-    """A picture (3, 24, 24), 1 is white."""
-    things = [thing and (SHAPES[thing[0]], RGB[thing[1]]) for thing in scene]
-    return data.scene(things, CELL, lots)
-
-
-# %% [markdown]
-r"""
-Three kinds of question. *Is there a square?* needs one look for squares. *What colour is the ring?* and *what shape is red?* need more: the colour and the shape of the *same thing*. To know what belongs to what is called **binding**.
-"""
-
-
-# %%
-def where(scene, word):
-    """The cells whose thing has this shape or colour."""
-    return [i for i, thing in enumerate(scene) if thing is not None and word in thing]
-
-
-def exists(scene, shape):
-    return "yes" if where(scene, shape) else "no"
-
-
-# %%
-def colour_of(scene, shape):
-    found = where(scene, shape)
-    return scene[found[0]][1] if len(found) == 1 else None
-
-
-# %%
-def shape_of(scene, colour):
-    found = where(scene, colour)
-    return scene[found[0]][0] if len(found) == 1 else None
-
-
-# %%
-KINDS = {  # kind: (question, what may be asked for, answers, who knows)
-    "exists": ("is there a {}", list(SHAPES), ["yes", "no"], exists),
-    "colour": ("what colour is the {}", list(SHAPES), COLOURS, colour_of),
-    "shape": ("what shape is {}", COLOURS, list(SHAPES), shape_of),
-}
-ANSWERS = ["yes", "no", *COLOURS, *SHAPES]
-
-
-# %%
-def careful(lots, kind, without=()):
-    """Choose question AND answer first, then look for a new scene that makes it true."""
-    question, words, answers, knows = KINDS[kind]
-    word, answer = lots.choice(words), lots.choice(answers)
-    while True:
-        scene = random_scene(lots)
-        if scene not in without and knows(scene, word) == answer:
-            return scene, question.format(word), answer
-
-
-# %% [markdown]
-r"""
-Why this way round? Had we drawn the scene first and then asked about it, some answers would be more common than others, and a model could do well without looking. Section 8 shows how well. Here, whatever is asked, every answer is equally likely.
-"""
-
-# %%
-QUESTIONS = [("<cls> " + q.format(word)).split() for q, words, _, _ in KINDS.values() for word in words]
-VOCAB = data.vocabulary(QUESTIONS)
-T = 6  # <cls> and at most five words
-
-
-# %%
-def make_data(n, seed, ask=careful, without=()):
-    """n questions with pictures of scenes that are not in `without`; all kinds equally often."""
-    lots, places, rows = random.Random(seed), np.random.default_rng(seed), []
-    while len(rows) < n:
-        rows.append(ask(lots, list(KINDS)[len(rows) % len(KINDS)], without))
-    pictures = np.stack([draw(scene, places) for scene, _, _ in rows])
-    questions = [["<cls>", *question.split()] for _, question, _ in rows]
-    return {
-        "rows": rows,
-        "ids": data.word_ids(questions, VOCAB, T),  # (n, T)
-        "pictures": torch.tensor(pictures),  # (n, 3, 24, 24)
-        "labels": torch.tensor([ANSWERS.index(answer) for _, _, answer in rows]),  # (n,)
-    }
-
-
-# %%
-training = make_data(12000, seed=1)
+training = scenes.make_data(12000, seed=1)
 seen = {scene for scene, _, _ in training["rows"]}
-test = make_data(1500, seed=2, without=seen)
-print(
-    len(training["rows"]),
-    "questions for training,",
-    len(test["rows"]),
-    "about scenes that are in none of them",
-)
+test = scenes.make_data(3000, seed=6, without=seen)
+KINDS, ANSWERS, VOCAB = list(scenes.KINDS), scenes.ANSWERS, scenes.VOCAB
+print(len(training["rows"]), "questions for training,", len(test["rows"]), "for the test")
+print("scenes of the test that are also in training:", len({s for s, _, _ in test["rows"]} & seen))
+print({name: tuple(test[name].shape) for name in ("ids", "pictures", "labels")})
 
 # %%
 titles = [f"{question}?\n{answer}" for _, question, answer in test["rows"][:6]]
@@ -150,6 +46,11 @@ plots.show(
     plots.gallery(test["pictures"][:6], titles, columns=6),
     "Six small pictures of coloured shapes, each with a question and its answer above.",
 )
+
+# %% [markdown]
+r"""
+How a question is made matters. Here the question *and its answer* are drawn first, and then scenes are drawn until one makes the answer true. Had we drawn the scene first and then asked about it, some answers would be more common than others, and a model could do well without looking. Section 8 shows how well. Here, whatever is asked, every answer is equally likely.
+"""
 
 # %% [markdown]
 r"""
@@ -169,14 +70,14 @@ class Tokens(nn.Module):
         super().__init__()
         self.word = nn.Embedding(len(VOCAB), D_MODEL)
         nn.init.normal_(self.word.weight, std=0.1)
-        self.place = nn.Parameter(0.02 * torch.randn(T, D_MODEL))
-        self.patch = nn.Linear(3 * CELL * CELL, D_MODEL)
+        self.place = nn.Parameter(0.02 * torch.randn(scenes.T, D_MODEL))
+        self.patch = nn.Linear(3 * scenes.CELL**2, D_MODEL)
         self.cell = nn.Parameter(0.02 * torch.randn(4, D_MODEL))
 
     def forward(self, ids, pictures):
         text = self.word(ids) + self.place  # (B, T, d_model)
-        patches = F.unfold(1 - pictures, CELL, stride=CELL).transpose(1, 2)  # (B, 4, 432)
-        return text, self.patch(patches) + self.cell
+        cells = F.unfold(1 - pictures, scenes.CELL, stride=scenes.CELL)  # (B, 432, 4)
+        return text, self.patch(cells.transpose(1, 2)) + self.cell  # (B, 4, d_model)
 
 
 def block():
@@ -192,22 +93,13 @@ def encoder():
 
 # %% [markdown]
 r"""
-Follow the *question* on its way from left to right. Where does the picture come in?
+Here are the four designs, one block of each (with the residual connections left out). Blue is the way of the words, yellow that of the picture. Follow both from left to right: where do they meet, and what has become of the picture by then?
 """
 
 # %%
-early = ["words\nand patches", "+attention among all", "+feed-forward", "answer"]
-late = ["words", "+attention\namong words", "+feed-forward", "patches'\nvector joins", "answer"]
-cross = ["words", "+attention\namong words", "+attention\nto patches", "+feed-forward", "answer"]
-fig, axes = plots.figure(1, rows=3, height=5.0)
-plots.stream(axes[0], "early: at the start, one sequence", early)
-plots.stream(axes[1], "late: at the end; the patches have had an encoder of their own", late)
-plots.stream(
-    axes[2], "cross-attention: in between (with a gate: what is added is scaled down)", cross
-)
 plots.show(
-    fig,
-    "Three streams: patches stand beside the words from the start; join at the end; or are asked in the middle.",
+    scenes.four_designs(),
+    "Four designs, words above and patches below. Early: both enter one sequence at once. Late: each has an encoder and a mean, then a small network joins the two vectors. Cross-attention: the patches give keys and values, and the words attend to them in the middle of their block. Gated: the same, what is added being multiplied by tanh of a gate.",
 )
 
 # %% [markdown]
@@ -317,7 +209,7 @@ The constructor is given. Write `forward`, in the pre-norm manner:
 
 - x = `text` + what `cross_attention` finds: queries `norm1(text)`, keys and values `image` (as it is)
 - result = x + `feed_forward(norm2(x))`
-- `image_mask`: `(B, N)` bool, True for real patches, or None; remember that `key_padding_mask` is True where something is **hidden**
+- `image_mask`: `(B, N)` bool, True for real patches, or None. It belongs into `key_padding_mask`, which is True where something is **hidden**: turn it round with `~`. But `~None` is an error, so treat None first. (Not into `attn_mask`: that one wants a row for each word.)
 - returns `(B, T, d_model)`; gradients reach `text` and `image`, and there is no dropout
 
 By hand: three words and four patches give weights of `(B, 3, 4)`, and three words come out.
@@ -353,7 +245,7 @@ CrossAttentionFusion = checks.CrossAttentionFusion(CrossAttentionFusion)
 r"""
 ## 6 Through a gate
 
-Now suppose that the words' model exists already: large, trained for months, able to talk. Put freshly drawn cross-attention layers between its blocks, and what it has learned is drowned in noise. Flamingo (Alayrac et al., 2022, §2.2) has a simple remedy: whatever a new layer wants to add is multiplied by **tanh of a gate** that starts at 0. On the first day nothing is added, and the model is *exactly* the old one. Training opens the gates, as far as it pays.
+Now suppose that the words' model exists already: large, trained for months, able to talk. Put freshly drawn cross-attention layers between its blocks, and it is another model: each layer adds something that means nothing yet. Flamingo (Alayrac et al., 2022, §2.2) makes the start exact: whatever a new layer wants to add is multiplied by **tanh of a gate** that starts at 0. On the first day nothing is added, and the model *is* the old one. Training opens the gates, as far as it pays.
 
 ### Exercise 17.4 · `GatedCrossAttention` ★★ · 10 minutes
 
@@ -433,14 +325,30 @@ def Gated():
 r"""
 ## 7 The chart
 
-All designs get the same pictures, the same number of steps, and two seeds each. Two controls get only one side: a `Reader` that never looks, and an early fusion whose questions are empty. (They get 60 steps, the others 140. With 140 the picture alone gained four points when we tried, and nothing changed.)
+All designs get the same pictures, the same number of steps, and two seeds each. (Batch and learning rate were chosen on other scenes than those of the test; the number of steps is what our time allows.) There are two controls. *Question only* is a `Reader` that never looks. *Picture only* needs no network. Whoever sees the picture and knows which *kind* of question is coming, but not which word, can answer like this:
 
-**Predict** the order, and on which kind of question late fusion will fall behind most.
+- *exists*: "yes", if three or four shapes are there
+- *colour* and *shape*: the commonest among the things that can be asked for, that is, of which there is only one
+
+No guess from the picture alone is better on average.
+
+**Predict** the order of the designs. On which kind of question will late fusion fall behind most? And will it beat the guess from the picture?
 """
 
 
 # %%
-def train(build, data, seed, steps=140, batch=128, lr=3e-3):
+def guess(scene, kind):
+    """The best answer of somebody who sees the scene and knows the kind of question, no more."""
+    things = [thing for thing in scene if thing is not None]
+    if kind == "exists":
+        return "yes" if len({shape for shape, _ in things}) >= 3 else "no"
+    asked, told = (1, 0) if kind == "shape" else (0, 1)  # a thing is (shape, colour)
+    counts = Counter(thing[asked] for thing in things)
+    return Counter(t[told] for t in things if counts[t[asked]] == 1).most_common(1)[0][0]
+
+
+# %%
+def train(build, data, seed, steps=240, batch=64, lr=2e-3):
     """A trained model; warm-up, flat, then down in a straight line over the last half."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
@@ -448,15 +356,16 @@ def train(build, data, seed, steps=140, batch=128, lr=3e-3):
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, fused=True)
     factor = lambda i: min((i + 1) / 40, 1.0, 2 * (steps - i) / steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    model.losses = []
     for _ in range(steps):
         rows = torch.randint(len(data["labels"]), (batch,))
-        loss = F.cross_entropy(
-            model(data["ids"][rows], data["pictures"][rows]), data["labels"][rows]
-        )
+        logits = model(data["ids"][rows], data["pictures"][rows])
+        loss = F.cross_entropy(logits, data["labels"][rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
+        model.losses.append(loss.item())
     return model.eval()
 
 
@@ -467,88 +376,150 @@ def answers(model, data):
 
 
 # %%
-def accuracies(model, data):
+def by_kind(right, data):
     """Share of right answers for each kind of question, and for all: a list of 4."""
-    right = (answers(model, data) == data["labels"]).float()
-    kinds = torch.arange(len(right)) % len(KINDS)
-    return [right[kinds == k].mean().item() for k in range(len(KINDS))] + [right.mean().item()]
+    right = right.float()
+    return [right[data["kinds"] == k].mean().item() for k in range(3)] + [right.mean().item()]
+
+
+def accuracies(model, data):
+    return by_kind(answers(model, data) == data["labels"], data)
 
 
 # %%
-def without_question(data):
-    ids = torch.zeros_like(data["ids"])
-    ids[:, 0] = VOCAB["<cls>"]
-    return data | {"ids": ids}
-
+right = [guess(scene, KINDS[i % 3]) == answer for i, (scene, _, answer) in enumerate(test["rows"])]
+from_picture = by_kind(torch.tensor(right), test)
+print("picture only:", ", ".join(f"{share:.0%}" for share in from_picture))
 
 # %% tags=["nbval-ignore-output"]
 DESIGNS = {
     "question only": Reader,
-    "picture only": Early,
     "late": Late,
     "gated": Gated,
     "cross-attention": Cross,
     "early": Early,
 }
-results, models = {}, {}
+models = {}
 for name in bar(DESIGNS, "training"):
-    change = without_question if name == "picture only" else dict
-    steps = 60 if "only" in name else 140
-    models[name] = [train(DESIGNS[name], change(training), seed, steps) for seed in range(2)]
-    results[name] = np.array([accuracies(model, change(test)) for model in models[name]])  # (2, 4)
-print(f"{'':<18}" + "".join(f"{kind:>9}" for kind in [*KINDS, "all"]))
-for name, shares in results.items():
-    print(f"{name:<18}" + "".join(f"{share:>9.0%}" for share in shares.mean(0)))
+    steps = 60 if name == "question only" else 240
+    models[name] = [train(DESIGNS[name], training, seed, steps) for seed in range(2)]
+
+# %% tags=["nbval-ignore-output"]
+results = {"picture only": np.array([from_picture])}
+for name in models:
+    results[name] = np.array([accuracies(model, test) for model in models[name]])  # (2, 4)
+print(f"{'':<18}{'seed':>6}" + "".join(f"{kind:>9}" for kind in [*KINDS, "all"]))
+ORDER = ["question only", "picture only", "late", "gated", "cross-attention", "early"]
+for name in ORDER:
+    for seed, row in enumerate(results[name]):
+        print(f"{name:<18}{seed:>6}" + "".join(f"{share:>9.0%}" for share in row))
+
+# %%
 for name in ("early", "cross-attention", "gated", "late"):
     print(f"{name:<18}{sum(p.numel() for p in models[name][0].parameters()):,} parameters")
 
+# %% [markdown]
+r"""
+The dotted line is guessing within the kind. Two kinds of luck are drawn: the orange bars are 95% intervals (Wilson, 1927) for the luck of the *test* (1,000 questions of each kind), the two dots for the luck of the *training* (two throws are few). Under each design stands who builds like this.
+"""
+
+
 # %%
 def interval(share, n):
-    """What to take from and add to a share of n test questions for its 95% interval (Wilson, 1927)."""
+    """What to take from and add to a share of n test questions for its 95% interval (Wilson)."""
     middle = (share + 1.92 / n) / (1 + 3.84 / n)
     half = np.sqrt(share * (1 - share) / n + 0.96 / n**2) * 1.96 / (1 + 3.84 / n)
     return np.stack([share - middle + half, middle + half - share])  # (2, ...)
 
 
-# %%
-fig, axes = plots.figure(4, height=2.8, sharey=True)
-shares = np.stack(list(results.values()))  # (6, 2, 4)
-colours = [plots.GREY if "only" in name else plots.BLUE for name in results]
-for k, (ax, kind) in enumerate(zip(axes, [*KINDS, "all"], strict=True)):
-    means = shares[:, :, k].mean(1)  # (6,)
-    half = interval(means, len(test["rows"]) // (len(KINDS) if kind in KINDS else 1))
-    ax.barh(range(6), means, xerr=half, color=colours, ecolor=plots.ORANGE, height=0.7)
-    ax.plot(shares[:, :, k], range(6), "o", color=plots.BLACK, markersize=2.5)
-    if kind in KINDS:
-        ax.axvline(1 / len(KINDS[kind][2]), color=plots.RED, linestyle=":", linewidth=1.5)
-    ax.set(title=kind, xlim=(0, 1.02), xticks=[0, 1], yticks=range(6), yticklabels=list(results))
-plots.show(
-    fig,
-    "Accuracy by kind of question and design, two dots for two seeds: in colour and shape early, cross-attention and gated are far ahead of late fusion; the question alone is at chance, and the picture alone hardly better in any kind.",
-)
+BUILT = {  # who builds like this; sources below
+    "late": "CLIP",
+    "gated": "Flamingo, Llama 3.2",
+    "cross-attention": "BLIP, LXMERT",
+    "early": "LLaVA, Chameleon",
+}
 
 # %%
-mean = {name: shares.mean(0) for name, shares in results.items()}
-best_alone = max(mean["question only"][-1], mean["picture only"][-1])
-best = max(mean[name][-1] for name in ("early", "cross-attention", "gated"))
-print("the best fusion is at least 40 points above the best single side:", best - best_alone > 0.4)
-lookups = {name: row[1:3].mean() for name, row in mean.items()}  # colour and shape
-print(
-    "late fusion is at least 25 points behind where one has to look up:",
-    lookups["early"] - lookups["late"] > 0.25,
+fig, axes = plots.figure(4, height=3.4, sharey=True)
+for k, (ax, kind) in enumerate(zip(axes, [*KINDS, "all"], strict=True)):
+    n = len(test["rows"]) // (1 if kind == "all" else len(KINDS))
+    for y, name in enumerate(ORDER):
+        shares, colour = results[name], plots.GREY if "only" in name else plots.BLUE
+        share = shares[:, k].mean()
+        error = interval(share, n)[:, None]  # (2, 1)
+        ax.barh(y, share, xerr=error, color=colour, ecolor=plots.ORANGE, height=0.7)
+        if name in models:
+            ax.plot(shares[:, k], [y - 0.2, y - 0.2], "o", color=plots.BLACK, markersize=2.5)
+    chance = [1 / len(answers) for _, _, answers, _ in scenes.KINDS.values()]
+    chance = np.mean(chance) if kind == "all" else chance[k]
+    ax.axvline(chance, color=plots.RED, linestyle=":", linewidth=1.5)
+    ax.set(title=kind, xlim=(0, 1.02), xticks=[0, 0.5, 1], xticklabels=["0", "50%", "100%"])
+labels = [f"{name}\n{BUILT[name]}" if name in BUILT else name for name in ORDER]
+axes[0].set_yticks(range(len(ORDER)), labels, fontsize=8.5)
+plots.show(
+    fig,
+    "Accuracy by kind of question, with intervals, and two dots for two seeds. The question alone is at chance everywhere. The best guess from the picture is well above chance. Late fusion is a little above that guess in exists, and below it in colour and shape. Gated, cross-attention and early are near 100% in colour and shape; in exists gated is well behind the other two.",
 )
-assert best - best_alone > 0.4 and lookups["early"] - lookups["late"] > 0.25
-assert mean["late"][0] > 0.6 and mean["gated"][-1] < mean["cross-attention"][-1]
+
+# %% tags=["nbval-ignore-output"]
+mean = {name: shares.mean(0) for name, shares in results.items()}
+lookups = {name: row[1:3].mean() for name, row in mean.items()}  # colour and shape
+best = min(mean[name][-1] for name in ("early", "cross-attention"))
+print(f"best side alone {mean['picture only'][-1]:.0%}, early and cross-attention {best:.0%}")
+print(f"lookups: late {lookups['late']:.0%}, guess {lookups['picture only']:.0%}")
+assert best > mean["picture only"][-1] + 0.25, "fusion should beat each side alone by far"
+assert lookups["late"] < lookups["picture only"] - 0.03, "late fusion should not beat the guess"
+assert lookups["gated"] > lookups["late"] + 0.25, "looking should beat late fusion in lookups"
+assert mean["late"][0] > 0.6, "late fusion should be above chance in exists"
+off = abs(mean["question only"][:3] - [0.5, 0.25, 0.25])
+assert off.max() < 0.06, "the question alone should say nothing"
 
 # %% [markdown]
 r"""
-The dotted line is guessing within the kind. Two kinds of luck are drawn: the orange bars are 95% intervals for the luck of the *test* (500 questions of each kind), the two dots for the luck of the *training* (two throws are few).
+| design | who builds like this | where it stands |
+| --- | --- | --- |
+| late | CLIP: two towers, and nothing but a dot product between their vectors | Radford et al., 2021, §2.3 and Figure 3 |
+| cross-attention | LXMERT; BLIP: in each block of the text encoder, attention to the patches between self-attention and feed-forward | Tan and Bansal, 2019, §2.2; Li et al., 2022, §3.1 |
+| gated | Flamingo; Llama 3.2 Vision, with such a layer after every fourth block of a Llama that stays as it was (the gates are in its code, as you saw in 17.4) | Alayrac et al., 2022, §2.2; Grattafiori et al., 2024, §7.2 |
+| early | LLaVA: patches from a vision encoder, projected, stand among the words; Chameleon: the picture *is* words, codes of one shared vocabulary; VisualBERT | Liu et al., 2023, §4.1; Chameleon Team, 2024, §2.1; Li et al., 2019, §3 |
+| cross-attention, then early | BLIP-2: 32 learned queries ask the patches, and what they bring back stands before the words | Li et al., 2023, §3.1 and §3.3 |
 
-Read the columns. The question alone gets as far as guessing within the right kind of answer; that is what our careful questions were made for. The picture alone does not even know the kind: what it wins in *colour* it loses in the other two, for it can only put its bets on one kind of answer. And *colour* and *shape* say **why** the others differ. "What colour is the ring?" is a **lookup**: find the ring, read its colour. Where words can look at patches, that is what attention does by nature, and it is learned almost perfectly. **Late fusion** must squeeze the picture into one vector *before anyone knows what will be asked*: red, blue, ring and square are all in it, but which belongs to which is hard to keep. It does better than guessing (a colour that is in the picture is a better guess than one that is not), and stays far behind. In *exists*, where nothing has to be kept together, it holds its own: well above guessing, and on our run ahead of the gated model.
+Read the columns. *Question only* stands on the dotted lines; that is what our careful questions were made for. *Picture only* is well above them: a colour that is in the picture is a better guess than one that is not. This is the bar that late fusion has to beat. In *exists* it did on our run, though not by much; in *colour* and *shape* it is clearly **below**. "What colour is the ring?" is a **lookup**: find the ring, read its colour. Where words can look at patches, that is what attention does by nature, and it is learned almost perfectly. Late fusion must squeeze the picture into one vector *before anyone knows what will be asked*. Red, blue, ring and square are all in it, and for *exists* that is enough; but which belongs to which is not, or not yet. Its lookups are worse than those of somebody who did not hear the word, and knows how to guess.
 
-We first had a fourth kind, *is there a blue square?*, asked only when something is blue and something is square. At that every design was still near guessing after as many steps, and next to it *exists* too was learned more slowly. So we left it out; put it back, if you have the time, with three times the steps.
+"Not yet", because you cannot conclude that late fusion is unable. It has the *most* parameters here and early the fewest. Its loss in the next figure is still falling when time is up, and in a run of some ten times the steps it learned all three kinds: `train(Late, training, 0, steps=2600)`, half a minute, if you want to see it. Nor is *exists* the easy kind that it was announced to be: for the gated design it is the last to be learned. To find *nothing* is harder for attention than to find something, since its weights always sum to 1. **What such comparisons measure is often how easily something trains, not what it can express.** So look at the training as well.
+"""
 
-Do not read too much into a chart like this. Late fusion has the *most* parameters here and early the fewest. *Exists* was announced as the easy kind, and the two designs that look from the words are far from done with it: to find *nothing* is harder for attention than to find something, since its weights always sum to 1. In a run of 300 steps both reached 99%. In a run of ten times the steps late fusion did, so it is slow rather than incapable. And with half the batch, or a third of the learning rate, early fusion ended near 85%, in the middle of the bars above. **What such comparisons measure is often how easily something trains, not what it can express.**
+# %%
+fig, ax = plots.figure(height=2.6)
+for name, colour in zip(["late", "gated", "cross-attention", "early"], plots.PALETTE, strict=False):
+    for model in models[name]:
+        smooth = np.convolve(model.losses, np.full(10, 0.1), "valid")
+        label = name if model is models[name][0] else None
+        ax.plot(range(10, len(smooth) + 10), smooth, color=colour, linewidth=1.3, label=label)
+ax.axhline((np.log(2) + 2 * np.log(4)) / 3, color=plots.GREY, linestyle=":", linewidth=1.2)
+ax.set(xlabel="step", ylabel="loss (mean of 10 steps)", ylim=(0, 2.4))
+ax.legend(ncols=4, fontsize=9)
+plots.show(
+    fig,
+    "Training loss over 240 steps, two lines for each design: cross-attention and early are nearly at 0 by step 180, gated is later, late fusion falls slowly all the time. A dotted line marks the loss of guessing within the kind.",
+)
+
+
+# %% tags=["nbval-ignore-output"]
+def steps_until(model, loss=0.5):
+    """The first step at which the mean loss of ten steps is below this, or None."""
+    below = np.convolve(model.losses, np.full(10, 0.1), "valid") < loss
+    return int(below.argmax()) + 10 if below.any() else None
+
+
+needed = {name: [steps_until(model) for model in models[name]] for name in models}
+print("steps until the loss is below 0.5:", needed)
+assert needed["late"] == [None, None], "late fusion should not get there in this time"
+assert min(needed["gated"]) > max(needed["cross-attention"]), "a gate should cost steps"
+
+# %% [markdown]
+r"""
+The dotted line is the loss of somebody who guesses within the kind. There all the designs linger. Then those that look find out how: cross-attention first, and the same layers behind a gate later. Late fusion creeps.
 
 ### Does it look?
 
@@ -561,13 +532,13 @@ shuffled = test | {"pictures": test["pictures"][mixed]}
 for name in ("late", "cross-attention", "early"):
     share = np.mean([accuracies(model, shuffled)[-1] for model in models[name]])
     print(f"{name:<17}shuffled {share:.0%}, the question alone {mean['question only'][-1]:.0%}")
-    assert abs(share - mean["question only"][-1]) < 0.06
+    assert abs(share - mean["question only"][-1]) < 0.06, "a strange picture should not help"
 
 # %% [markdown]
 r"""
 Back to guessing, all of them (an answer may still be right by luck). So what they knew, they knew from the picture.
 
-We can watch it, too. In cross-attention, which patch does the *last word* of the question look at, in the first layer that looks? "What colour is the **ring**": we draw its weights over the picture.
+We can watch it, too. The answer is read from `<cls>`. When the first layer that looks is reached, `<cls>` has already heard the question, for the block before let it attend to all words. Which patch does it look at, if the question is "what colour is the **ring**"? We draw its weights over the picture.
 """
 
 
@@ -584,17 +555,13 @@ def first_look(model, ids, pictures):
 # %%
 colour_questions = [i for i, (_, q, _) in enumerate(test["rows"]) if q.startswith("what colour")]
 ids, pictures = test["ids"][colour_questions], test["pictures"][colour_questions]
-last = (ids > 0).sum(1) - 1  # place of the last word, (B,)
-weights = first_look(models["cross-attention"][0], ids, pictures)[
-    torch.arange(len(ids)), last
-]  # (B, 4)
+looks = [first_look(model, ids, pictures)[:, 0] for model in models["cross-attention"]]
+weights = looks[0]  # (B, 4), those of <cls> in the first model
 
 # %%
 fig, axes = plots.figure(6, rows=2, height=3.2)
 for column, i in zip(axes.T, range(6), strict=True):
-    spot = (
-        weights[i].view(1, 2, 2).repeat_interleave(CELL, 1).repeat_interleave(CELL, 2)
-    )  # (1, 24, 24)
+    spot = weights[i].view(1, 2, 2).repeat_interleave(12, 1).repeat_interleave(12, 2)  # (1, 24, 24)
     column[0].imshow(pictures[i].permute(1, 2, 0))
     column[0].set_title(test["rows"][colour_questions[i]][1].split()[-1] + "?", fontsize=9)
     column[1].imshow((pictures[i] * (0.25 + 0.75 * spot)).permute(1, 2, 0).clamp(0, 1))
@@ -602,53 +569,63 @@ for ax in axes.flat:
     ax.axis("off")
 plots.show(
     fig,
-    "Six pictures, and below each the same, brighter where the asked word looks more: on the shape that is asked for.",
+    "Six pictures, and below each the same, brighter where the model looks more: on the shape that is asked for.",
 )
 
 # %% tags=["nbval-ignore-output"]
 right_cell = torch.tensor(
-    [where(test["rows"][i][0], test["rows"][i][1].split()[-1])[0] for i in colour_questions]
+    [scenes.where(test["rows"][i][0], test["rows"][i][1].split()[-1])[0] for i in colour_questions]
 )
-hits = (weights.argmax(1) == right_cell).float().mean().item()
-on_it = weights.gather(1, right_cell[:, None]).mean().item()
-print(
-    f"the word looks at its thing most in {hits:.0%} of the questions, with {on_it:.0%} of its weight"
-)
-assert hits > 0.6
+for seed, weights in enumerate(looks):
+    hits = (weights.argmax(1) == right_cell).float().mean().item()
+    on_it = weights.gather(1, right_cell[:, None]).mean().item()
+    print(f"seed {seed}: most on the right thing in {hits:.0%}, with {on_it:.0%} of the weight")
+    assert hits > 0.8 and on_it > 0.4, "<cls> should look at what is asked for"
 
 # %% [markdown]
 r"""
-A spotlight that nobody taught. It is on the right thing in nearly every question, with about two thirds of its weight, where an even one would have a quarter on each. The word has learned to find its shape among four patches from questions and answers alone. (Do not look at the second look's last word: from there no way leads to `<cls>`, from which the answer is read, so its weights can be anything.)
+A spotlight that nobody taught: it was learned from questions and answers alone. In more than four questions of five it is brightest on the right thing, where a blind one would be right in one of four. (Other tokens look too. The *asked word* itself does so less reliably, in one of our runs in about 70% of the questions. And of the second look only `<cls>` counts: from the other words no way leads on to the answer, so their weights can be anything.)
 
 ### What the gate is for
 
-Take the model that reads questions only, trained, and put gated layers into it.
+Take the model that reads questions only, trained, and put gated layers into it. It knows one thing: which *kind* of answer a question wants (yes or no, a colour, a shape). **Predict:** with the gates at 0, how many of its answers change? And with the gates open, so that two layers of random numbers add what they like: how many answers are still of the right kind?
 """
 
 # %% tags=["nbval-ignore-output"]
 reader = copy.deepcopy(models["question only"][0])
-before = answers(reader, test)
+fits = scenes.of_kind()[test["kinds"]]  # (n, answers), True where an answer is of the kind
 with torch.no_grad():
-    logits = reader(test["ids"], test["pictures"])
+    before = reader(test["ids"], test["pictures"])
 torch.manual_seed(0)
 reader.looks = nn.ModuleList([GatedCrossAttention(D_MODEL, N_HEADS, D_FF) for _ in range(2)])
-with torch.no_grad():
-    print(
-        "gates 0: logits the same to the last bit:",
-        torch.equal(reader(test["ids"], test["pictures"]), logits),
-    )
-    assert torch.equal(reader(test["ids"], test["pictures"]), logits)
-    for gate in (0.1, 1.0):
+for gate in (0.0, 0.1, 1.0, 3.0):
+    with torch.no_grad():
         for look in reader.looks:
             look.gate_attention.fill_(gate)
             look.gate_feed_forward.fill_(gate)
-        changed = (answers(reader, test) != before).float().mean().item()
-        print(f"gates {gate}: {changed:.0%} of the answers are others")
-assert changed > 0.1
+        now = reader(test["ids"], test["pictures"])
+    same, chosen = torch.equal(now, before), now.argmax(-1, keepdim=True)
+    changed = (chosen[:, 0] != before.argmax(-1)).float().mean()
+    kept = fits.gather(1, chosen).float().mean()
+    print(f"gates {gate}: to the last bit the same: {same}, ", end="")
+    print(f"{changed:.0%} other answers, {kept:.0%} of the right kind")
+    assert same == (gate == 0), "only closed gates should change nothing"
+    assert kept > 0.9, "the kind of answer should survive"
+assert changed > 0.1, "open gates should change answers"
+
+# %%
+fresh = Gated()
+F.cross_entropy(fresh(test["ids"][:64], test["pictures"][:64]), test["labels"][:64]).backward()
+look = fresh.looks[0]
+behind = look.cross_attention.out_proj.weight.grad
+print("gradient of the gate is 0:", look.gate_attention.grad.item() == 0)
+print("largest gradient behind it:", behind.abs().max().item())
 
 # %% [markdown]
 r"""
-With closed gates *nothing* has changed, to the last bit; with open ones many answers are others, for no reason at all. (Here they were guesses anyway. In a model that can talk, every word would be at stake.) That is the gate's whole service. It has a price, which you saw in the chart: while a gate is nearly closed, what lies behind it gets hardly any gradient, so the gated model learns more slowly than the one without. Whoever has no old model to protect needs no gate.
+With closed gates *nothing* has changed, to the last bit. This is what the gate promises, and all of it. Did open gates drown what the reader knew? They did not: the answers are others, but they were guesses within the kind anyway, and the kind is still right. What the words knew passes the new layers on the residual connection. So a fresh layer need not wreck an old model; how much it does, one would have to measure each time. With a closed gate there is nothing to measure.
+
+The price stands in the second cell, and in the curves above. Behind a closed gate no gradient arrives at all: in the first step only the gate itself learns, and while it is nearly closed, what lies behind it learns slowly. Whoever has no old model to protect needs no gate.
 
 ## 8 Questions that give the answer away
 
@@ -659,9 +636,9 @@ Here is another way to make questions, and it looks quite natural: take a scene 
 # %%
 def careless(lots, kind, without=()):
     """Take a scene, and ask about one of its things."""
-    question, _, answers, knows = KINDS[kind]
+    question, _, answers, knows = scenes.KINDS[kind]
     while True:
-        scene = random_scene(lots)
+        scene = scenes.random_scene(lots)
         things = [thing for thing in scene if thing is not None]
         if not things or scene in without:
             continue
@@ -716,8 +693,10 @@ def blind(data, other):
 
 
 # %%
-loose = make_data(12000, seed=3, ask=careless, without={scene for scene, _, _ in test["rows"]})
-loose_test = make_data(1500, seed=4, ask=careless, without={scene for scene, _, _ in loose["rows"]})
+tested = {scene for scene, _, _ in test["rows"]}
+loose = scenes.make_data(12000, seed=3, ask=careless, without=tested)
+known = {scene for scene, _, _ in loose["rows"]}
+loose_test = scenes.make_data(1500, seed=4, ask=careless, without=known)
 print(f"without the picture, careful questions : {blind(training, test):.0%}")
 print(f"without the picture, careless questions: {blind(loose, loose_test):.0%}")
 
@@ -737,7 +716,8 @@ rows = {
 }
 for label, row in rows.items():
     print(f"{label:<20}" + "".join(f"{share:>9.0%}" for share in row))
-assert on_careless[0] > 0.95 and on_careful[0] < 0.7 and mean["early"][0] > on_careful[0] + 0.2
+assert on_careless[0] > 0.95 and on_careful[0] < 0.7, "it should never have learned to look"
+assert mean["early"][0] > on_careful[0] + 0.2, "careful training should teach it"
 
 # %% [markdown]
 r"""
@@ -746,9 +726,9 @@ All of *exists* right in one test, a coin toss in the other: for this kind it ha
 ## Summary
 
 1. Early fusion is one sequence with a vector for each kind, and a mask in the same order. Late fusion joins two finished vectors. Cross-attention lets words ask patches; a gate of tanh(0) makes a new layer do nothing at first.
-2. Late fusion has to squeeze the picture before it knows the question, and falls behind where something has to be looked up.
-3. A comparison needs controls (each side alone, shuffled pictures) and several seeds; and it measures how easily a design trains, as much as what it can do.
-4. Zero gates keep an old model exactly as it was, and learn more slowly.
+2. Late fusion has to squeeze the picture before it knows the question. Where something has to be looked up it did not beat a guess from the picture, in the time it had.
+3. A comparison needs controls (each side alone, at its best; shuffled pictures) and several seeds; and it measures how easily a design trains, as much as what it can do.
+4. Closed gates leave an old model exactly as it was, and cost steps.
 5. Questions can give their answers away. Count before you train.
 
 **Next:** lesson 18 does what LLaVA does. A picture becomes tokens in the prompt of a language model, which is early fusion with a model that can already talk.

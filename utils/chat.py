@@ -75,7 +75,7 @@ def window(
         The window; `window.messages` is the conversation.
     """
     talk = Window(reply, system)
-    if not _somebody_can_type():
+    if not somebody_is_there():
         for text in examples:
             talk.say(text)
         return talk
@@ -101,7 +101,7 @@ def window(
     return talk
 
 
-def _somebody_can_type() -> bool:
+def somebody_is_there() -> bool:
     """True if a person's front end runs the cell: a program that runs notebooks takes no input."""
     from IPython import get_ipython
 

