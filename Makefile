@@ -1,11 +1,13 @@
 # lab: start the course · update: the newest version, your notebooks kept · models: fetch the models
 # test: everything CI checks · build: make the notebooks from solutions/*.py
+# book, slides: the lessons as web pages and as decks of slides, in build/ · test-teaching: look at both
 # variants: the strict run again on other settings, every cell twice · clean: take away what make made
 # Each target first makes what it needs; a second run is quick. `make test ONLY=04` tests one lesson.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TEACHING := $(VENV)/teaching
 PYTEST := $(BIN)/python -m pytest
 ONLY ?=
 NBVAL := -n 2 --dist loadfile --nbval-current-env --nbval-cell-timeout=600
@@ -17,7 +19,7 @@ SOLUTIONS := $(SOURCES:.py=.ipynb)
 EDITION = $(if $(ONLY),$(wildcard $(1)/$(ONLY)_*.ipynb),$(1))
 OF_LESSONS := tests/test_lessons.py tests/test_checks.py tests/test_answers.py
 
-.PHONY: lab update test variants build models clean
+.PHONY: lab update test variants build models clean book slides test-teaching
 # An interrupted build leaves the notebook where it is: with it the ids of its cells would be lost.
 .PRECIOUS: solutions/%.ipynb
 
@@ -58,6 +60,22 @@ solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --config solutions/learner_edition.json \
 	  --output-dir notebooks $@
 
+# The course's own environment knows the mistakes, the other one makes the pages: afresh each time, for
+# Sphinx does not repeat a warning about a page that has not changed.
+book: $(VENV)/learner $(TEACHING)/made
+	$(BIN)/python -m teaching.book.gather build/book-source
+	rm -rf build/book
+	$(TEACHING)/bin/python -m sphinx -q -E -W --keep-going -c teaching/book -d build/book-doctrees \
+	  build/book-source build/book
+	@echo "The book is build/book/index.html"
+
+slides: $(TEACHING)/made
+	$(TEACHING)/bin/python -m teaching.slides.make build/slides $(ONLY)
+	@echo "The slides are build/slides/index.html"
+
+test-teaching: book slides
+	$(TEACHING)/bin/python -m pytest teaching/test_book.py
+
 models: $(VENV)/learner
 	$(BIN)/python -m utils.models
 
@@ -68,6 +86,11 @@ $(VENV)/learner: requirements.txt pyproject.toml $(VENV)/made
 
 $(VENV)/author: requirements-author.txt $(VENV)/learner
 	$(BIN)/python -m pip install -r requirements-author.txt
+	touch $@
+
+$(TEACHING)/made: teaching/requirements.txt $(VENV)/made
+	$(BIN)/python -m venv --clear $(TEACHING)
+	$(TEACHING)/bin/python -m pip install -r teaching/requirements.txt
 	touch $@
 
 # The version is asked first (pip would answer with pages about numpy), and what was left half-made is
