@@ -196,20 +196,28 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def notebook(server):
-    """Lesson 01, opened and run from top to bottom untouched."""
+def launch():
+    """Starts a Chromium with more flags; one Playwright for all tests, for there can be no two."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{server}/lab/workspaces/{uuid.uuid4().hex}")
-        notebook = Notebook(page)
-        notebook.do(READY, LESSON)
-        page.evaluate(RUN_ALL)
-        page.wait_for_function(FINISHED, timeout=120_000, polling=250)
-        yield notebook
-        browser.close()
+        yield lambda *flags: playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS.split(), *flags]
+        )
+
+
+@pytest.fixture(scope="module")
+def notebook(server, launch):
+    """Lesson 01, opened and run from top to bottom untouched."""
+    browser = launch()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{server}/lab/workspaces/{uuid.uuid4().hex}")
+    notebook = Notebook(page)
+    notebook.do(READY, LESSON)
+    page.evaluate(RUN_ALL)
+    page.wait_for_function(FINISHED, timeout=120_000, polling=250)
+    yield notebook
+    browser.close()
 
 
 def test_run_all_untouched_reaches_the_end(notebook):
@@ -272,44 +280,37 @@ SAID = "e => /heard|[.]$/.test(e.textContent) && !/Nothing/.test(e.textContent)"
 HEARD = "print(len(mine.wave), round(float(abs(mine.wave).max(initial=0)), 2), mine.error)"
 
 
-def record(server, *flags):
+def record(server, browser):
     """Press the microphone's button: what the page says then, and what Python has."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        options = {"executable_path": CHROMIUM, "args": [*FLAGS.split(), *flags]}
-        browser = playwright.chromium.launch(**options)
-        try:
-            page = browser.new_page(viewport={"width": 1000, "height": 500})
-            page.goto(f"{server}/lab/workspaces/{uuid.uuid4().hex}")
-            notebook = Notebook(page)
-            notebook.do(READY, "notebooks/microphone.ipynb")
-            notebook.do(RUN, [0, None])
-            page.get_by_role("button", name="Record", exact=True).click(timeout=30_000)
-            said = page.locator(".jp-OutputArea [role=status]").last
-            page.wait_for_function(SAID, arg=said.element_handle(), timeout=30_000)
-            keep({"microphone": page.locator(".jp-Notebook .jp-Cell").first}, "Light")
-            notebook.do(RUN, [1, HEARD])
-            (output,) = notebook.cells()[1]["outputs"]
-            return said.text_content(), "".join(output["text"]).strip().split(maxsplit=2)
-        finally:
-            browser.close()
+    try:
+        page = browser.new_page(viewport={"width": 1000, "height": 500})
+        page.goto(f"{server}/lab/workspaces/{uuid.uuid4().hex}")
+        notebook = Notebook(page)
+        notebook.do(READY, "notebooks/microphone.ipynb")
+        notebook.do(RUN, [0, None])
+        page.get_by_role("button", name="Record", exact=True).click(timeout=30_000)
+        said = page.locator(".jp-OutputArea [role=status]").last
+        page.wait_for_function(SAID, arg=said.element_handle(), timeout=30_000)
+        keep({"microphone": page.locator(".jp-Notebook .jp-Cell").first}, "Light")
+        notebook.do(RUN, [1, HEARD])
+        (output,) = notebook.cells()[1]["outputs"]
+        return said.text_content(), "".join(output["text"]).strip().split(maxsplit=2)
+    finally:
+        browser.close()
 
 
-def test_a_voice_is_recorded(server):
+def test_a_voice_is_recorded(server, launch):
     """Chromium's fake microphone plays a file of human speech."""
     wav = NOTEBOOKS.parent / "utils/recordings/sense_and_sensibility_0930.wav"
     fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    said, (length, loudest, *error) = record(
-        server, *fake, f"--use-file-for-fake-audio-capture={wav}"
-    )
+    fake.append(f"--use-file-for-fake-audio-capture={wav}")
+    said, (length, loudest, *error) = record(server, launch(*fake))
     assert "heard. Now run the next cell." in said
     assert 24_000 < int(length) < 40_000 and float(loudest) > 0.05 and not error
 
 
-def test_a_microphone_that_is_refused_says_what_to_do(server):
-    said, (length, _, *error) = record(
-        server, "--use-fake-device-for-media-stream", "--deny-permission-prompts"
-    )
+def test_a_microphone_that_is_refused_says_what_to_do(server, launch):
+    browser = launch("--use-fake-device-for-media-stream", "--deny-permission-prompts")
+    said, (length, _, *error) = record(server, browser)
     assert length == "0" and error == [said]
     assert "Allow the microphone for this page" in said

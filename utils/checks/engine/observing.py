@@ -107,12 +107,11 @@ def later_results(exercise: "Exercise", answer: Callable) -> list[Any] | Outcome
     """What an answer gives for other numbers, and then for the first case again."""
     _, cases = _other_cases(exercise)
     results: list[Any] = []
-    with other_numbers():  # probes draw weights from the same numbers
-        with quiet():
-            try:
-                call_with_limit(lambda: _run(exercise, answer, cases, results), exercise.seconds)
-            except TooSlow:
-                return _too_slow(exercise, 0)
+    with other_numbers(), quiet():  # probes draw weights from the same numbers
+        try:
+            call_with_limit(lambda: _run(exercise, answer, cases, results), exercise.seconds)
+        except TooSlow:
+            return _too_slow(exercise, 0)
     with quiet():
         first = [exercise.cases()[0]]
         call_with_limit(lambda: _run(exercise, answer, first, results), exercise.seconds)

@@ -59,6 +59,11 @@ find = Exercise(
         Case(torch.tensor([0.0, 0.0]), torch.tensor([[-1.0, 0.0], [0.0, 0.0], [2.0, 0.0]])),
         Case(torch.tensor([2.0, 1.0]), torch.tensor([[4.0, 4.0]])),
         Case(torch.tensor([3.0, 0.0]), _EQUALS.clone()),
+        Case(
+            torch.tensor([3.0, 0.0]),
+            _EQUALS.repeat(40, 1),
+            label="find(query, 240 rows)",
+        ),
         _case(2, 30, 8),
         _case(3, 6, 2),
         _case(4, 200, 64),

@@ -28,6 +28,13 @@ def _other_partners(truths):
     return maximum_bipartite_matching(csr_matrix(allowed), perm_type="column").tolist()
 
 
+def _less_than_half(truths):
+    most = max(map(truths.count, truths))
+    if 2 * most >= len(truths):
+        raise ValueError(f"one answer stands {most} times among {len(truths)}: too often")
+    return most
+
+
 def _turned(by, sort=True, refuse=_usable):
     def mutant(truths):
         most = refuse(truths) or 1
@@ -75,9 +82,9 @@ def _probe(answer, truths):
     partners = with_sentence(answer, given)
     if not isinstance(partners, list):
         return partners
-    whole = all(isinstance(p, int) and not isinstance(p, bool) for p in partners)
-    if not whole:
-        return partners
+    for p in partners:
+        if not isinstance(p, int) or isinstance(p, bool):
+            raise TypeError(f"an entry is a {type(p).__name__}: a place should be an int")
     n = len(truths)
     inside = all(0 <= p < n for p in partners)
     pairs = list(zip(partners, truths, strict=False)) if inside else []
@@ -166,6 +173,14 @@ other_partners = Exercise(
             "answers_for_places",
             "You return other *answers*. Wanted are the places of the partners.",
             _other_answers,
+        ),
+        Mistake(
+            "half_refused",
+            "Where one answer makes up exactly a half, it is still possible: refuse only what is "
+            "more than half.",
+            lambda truths: (
+                _turned(lambda most: most, refuse=_less_than_half)(truths) if truths else []
+            ),
         ),
         Mistake(
             "impossible_accepted",

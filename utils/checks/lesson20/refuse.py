@@ -48,7 +48,10 @@ def _probe(answer, weights, threshold):
     found = answer(weights, threshold)
     if not isinstance(found, list):
         return found
-    return [f"a tensor, {x!r}" if isinstance(x, torch.Tensor) else x for x in found]
+    if any(isinstance(x, torch.Tensor | np.generic) for x in found):
+        kind = next(type(x).__name__ for x in found if isinstance(x, torch.Tensor | np.generic))
+        raise TypeError(f"an entry is a {kind}: a place should be an int (int(x), or .tolist())")
+    return found
 
 
 refuse = Exercise(
@@ -76,6 +79,7 @@ refuse = Exercise(
         Case(torch.tensor([[1.0], [1.0]]), 1.0),
         Case(torch.tensor([[0.5, 0.25, 0.25]]), 0.0),
         Case(torch.tensor([[0.25, 0.75], [0.5, 0.5]]), 0.25),
+        _case(4, 8, 5, 0.05),
         _case(1, 12, 6, 0.5),
         _case(2, 9, 75, 0.3),
         _case(3, 1, 2, 0.99),
@@ -126,6 +130,15 @@ refuse = Exercise(
             "least_likely",
             "You give the place of the *smallest* weight.",
             _of(_largest, place=lambda row: row.index(min(row))),
+        ),
+        Mistake(
+            "first_above_the_threshold",
+            "You take the first weight that reaches the threshold. It is the *largest* of the row "
+            "that counts; the threshold only says whether it is large enough.",
+            lambda weights, threshold: [
+                next((i for i, w in enumerate(row) if w >= threshold), None)
+                for row in weights.tolist()
+            ],
         ),
         Mistake(
             "lead_over_the_second",
