@@ -66,8 +66,8 @@ def _standings(file: Path) -> dict[str, Standing]:
             key, status, mistake = entry["key"], entry["status"], entry.get("mistake")
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
-        if not (isinstance(key, str) and isinstance(status, str)):
-            continue
+        if not (isinstance(key, str) and isinstance(status, str)) or status == "shown":
+            continue  # "shown": a solution was looked at, and nothing was checked
         one = found.setdefault(key, Standing())
         one.tries += 1
         if one.status != "right":  # once right, it stays right

@@ -3,11 +3,13 @@
 `judge` and `catalogue` are for tests and for whoever grades; `hint` and `progress` for learners.
 """
 
+import contextlib
 import importlib
 import pkgutil
+from collections.abc import Callable
 from html import escape
 
-from utils.checks import store
+from utils.checks import remembered, store
 from utils.checks.engine.exercise import CheckFailed, Exercise, Lesson
 from utils.checks.engine.outcome import Outcome
 from utils.checks.engine.wording import outcome_panel
@@ -23,6 +25,8 @@ __all__ = [
     "lessons",
     "preview",
     "progress",
+    "recall",
+    "solution",
 ]
 
 _hints_shown: dict[str, int] = {}
@@ -106,24 +110,46 @@ def hint(number: str) -> None:
     show(Panel("hint", title, exercise.hints[shown]))
 
 
+def solution(number: str) -> None:
+    """Show the solution of an exercise ("1.3"), folded; that it was shown is kept."""
+    _show(number, lambda e: remembered.solution(e.lesson, e.number, e.name))
+    with contextlib.suppress(KeyError):
+        remembered.seen(_find(str(number)).key)
+
+
+def recall(number: str) -> None:
+    """Show the last answers to an exercise ("1.3") that were checked: they are kept for you."""
+    _show(number, lambda e: remembered.recall(e.key, e.number, e.name))
+
+
+def _show(number: str, what: Callable) -> None:
+    try:
+        show(what(_find(str(number))))
+    except KeyError as error:
+        show(Panel("hint", "No such exercise", error.args[0]))
+
+
 class Progress:
     """The way through the course, as a table in a notebook and as lines of text elsewhere."""
 
     _SYMBOL = {"right": "✓", "wrong": "◐", "raised": "◐"}
 
     def __init__(self) -> None:
-        best = store.results()
+        best, helped = store.results(), remembered.shown()
         self.rows = []
         for lesson in lessons():
             own = [e for e in catalogue() if e.lesson == lesson.number]
-            marks = [(e, self._SYMBOL.get(best.get(e.key, ""), "○")) for e in own]
+            marks = [(e, self._symbol(best.get(e.key, ""), e.key in helped)) for e in own]
             self.rows.append((lesson, marks))
 
+    def _symbol(self, status: str, helped: bool) -> str:
+        return "☑" if status == "right" and helped else self._SYMBOL.get(status, "○")
+
     def __repr__(self) -> str:
-        lines = ["✓ right   ◐ tried   ○ not yet"]
+        lines = ["✓ right   ☑ right, the solution seen before   ◐ tried   ○ not yet"]
         for lesson, marks in self.rows:
             symbols = "".join(symbol for _, symbol in marks)
-            done = f"{symbols.count('✓')}/{len(marks)}"
+            done = f"{symbols.count('✓') + symbols.count('☑')}/{len(marks)}"
             lines.append(f"{lesson.number}  {lesson.title:<36} {symbols:<10} {done}")
         return printable("\n".join(lines))
 
@@ -134,14 +160,14 @@ class Progress:
                 f'<span style="white-space:nowrap">{symbol} {escape(e.name)}</span>'
                 for e, symbol in marks
             )
-            done = sum(symbol == "✓" for _, symbol in marks)
+            done = sum(symbol in "✓☑" for _, symbol in marks)
             rows.append(
                 f'<tr><td style="text-align:left"><a href="{lesson.notebook}.ipynb">'
                 f"{lesson.number} {escape(lesson.title)}</a></td>"
                 f'<td style="text-align:left">{cells}</td><td>{done}/{len(marks)}</td></tr>'
             )
         left = '<th style="text-align:left">'
-        legend = "✓ right &nbsp; ◐ tried &nbsp; ○ not yet"
+        legend = "✓ right &nbsp; ☑ right, the solution seen before &nbsp; ◐ tried &nbsp; ○ not yet"
         head = f"<tr>{left}Lesson</th>{left}{legend}</th><th></th></tr>"
         return f"<table>{head}{''.join(rows)}</table>"
 

@@ -7,6 +7,7 @@ The file also keeps the source of each answer: it is found there if a notebook i
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -57,16 +58,15 @@ def record(key: str, status: str, mistake: str | None, source: str) -> None:
             show(Panel("hint", "Progress not kept", text))
 
 
-def results() -> dict[str, str]:
-    """The best status so far of each exercise that was tried: key -> "right", "wrong", "raised".
+def entries() -> Iterator[dict]:
+    """What was recorded, in its order, each with "key" and "status", under today's keys.
 
     Lines that cannot be read are passed over.
     """
-    best: dict[str, str] = {}
     try:
         lines = (folder() / "progress.jsonl").read_bytes().splitlines()
     except OSError:
-        return best
+        return
     for line in lines:
         try:
             entry = json.loads(line)
@@ -74,7 +74,13 @@ def results() -> dict[str, str]:
         except (ValueError, TypeError, KeyError):
             continue
         if isinstance(key, str) and isinstance(status, str):
-            key = _MOVED.get(key, key)
-            if best.get(key) != "right":
-                best[key] = status
+            yield {**entry, "key": _MOVED.get(key, key)}
+
+
+def results() -> dict[str, str]:
+    """The best status so far of each exercise that was tried: key -> "right", "wrong", "raised"."""
+    best: dict[str, str] = {}
+    for entry in entries():
+        if entry["status"] != "shown" and best.get(entry["key"]) != "right":
+            best[entry["key"]] = entry["status"]
     return best

@@ -1,6 +1,6 @@
 """Lesson 00: start here. Three warm-ups in NumPy that lesson 01 builds on."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson00.dot import dot
 from utils.checks.lesson00.nearest import nearest

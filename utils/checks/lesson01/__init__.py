@@ -1,6 +1,6 @@
 """Lesson 01: attention, by hand. Answers take and return NumPy arrays."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson01.attention import attention
 from utils.checks.lesson01.score_variance import score_variance

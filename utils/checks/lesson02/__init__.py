@@ -1,6 +1,6 @@
 """Lesson 02: masks and heads. Answers take and return PyTorch tensors; True means allowed."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson02.causal_mask import causal_mask
 from utils.checks.lesson02.leaks_future import leaks_future

@@ -1,6 +1,6 @@
 """Lesson 03: position. Answers take and return torch tensors."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson03.add_positions import add_positions
 from utils.checks.lesson03.alibi_bias import alibi_bias

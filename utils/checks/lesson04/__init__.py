@@ -1,6 +1,6 @@
 """Lesson 04: the encoder. Answers take and return PyTorch tensors."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson04.encoder_block import EncoderBlock
 from utils.checks.lesson04.feed_forward import FeedForward

@@ -1,6 +1,6 @@
 """Lesson 05: the decoder and cross-attention. Answers take and return PyTorch tensors."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson05.beam_search import beam_search
 from utils.checks.lesson05.decoder_block import DecoderBlock

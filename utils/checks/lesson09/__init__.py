@@ -1,6 +1,6 @@
 """Lesson 09: generation with Hugging Face. Answers take and return PyTorch tensors."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson09.beam_search import beam_search
 from utils.checks.lesson09.complete import complete

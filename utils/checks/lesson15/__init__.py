@@ -1,6 +1,6 @@
 """Lesson 15: images, sound, video and code as sequences. Answers work with PyTorch tensors."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson15.code_tokens import code_tokens
 from utils.checks.lesson15.log_mel import log_mel

@@ -1,6 +1,6 @@
 """Lesson 16: a shared space. Answers take and return PyTorch tensors; 16.3 works on names."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson16.family import family
 from utils.checks.lesson16.info_nce import info_nce

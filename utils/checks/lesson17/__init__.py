@@ -1,6 +1,6 @@
 """Lesson 17: fusion. Answers take and return PyTorch tensors; the last one takes lists."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson17.cross_attention_fusion import CrossAttentionFusion
 from utils.checks.lesson17.early_fusion import early_fusion

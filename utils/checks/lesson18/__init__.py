@@ -1,6 +1,6 @@
 """Lesson 18: a multimodal language model. Answers take and return PyTorch tensors."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson18.answer_ids import answer_ids
 from utils.checks.lesson18.caption_labels import caption_labels

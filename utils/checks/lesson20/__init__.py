@@ -1,6 +1,6 @@
 """Lesson 20: everything at once. Answers take and return PyTorch tensors, or lists where said."""
 
-from utils.checks import hint, inputs, preview, progress  # noqa: F401  (a lesson calls checks.hint)
+from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson20.candidate_scores import candidate_scores
 from utils.checks.lesson20.find import find
