@@ -3,7 +3,6 @@
 `judge` and `catalogue` are for tests and for whoever grades; `hint` and `progress` for learners.
 """
 
-import contextlib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -112,9 +111,14 @@ def hint(number: str) -> None:
 
 def solution(number: str) -> None:
     """Show the solution of an exercise ("1.3"), folded; that it was shown is kept."""
-    _show(number, lambda e: remembered.solution(e.lesson, e.number, e.name))
-    with contextlib.suppress(KeyError):
-        remembered.seen(_find(str(number)).key)
+
+    def found(e: Exercise) -> remembered.Folded | Panel:
+        answer = remembered.solution(e.lesson, e.number, e.name)
+        if isinstance(answer, remembered.Folded):
+            remembered.seen(e.key)
+        return answer
+
+    _show(number, found)
 
 
 def recall(number: str) -> None:
