@@ -37,7 +37,7 @@ torch.set_num_threads(1)
 r"""
 ## 1 A listener of one's own
 
-Lesson 15's words again: digits, spoken by a synthesiser with many voices. The voices are divided: 46 to learn from, 7 on which we chose the settings, 12 that are heard for the first time in the test. Now three digits are said, one after the other, and all three are to be *written*.
+Lesson 15's words again: digits, spoken by a synthesiser with many voices. The voices are divided: 45 to learn from, 7 on which we chose the settings, 12 that are heard for the first time in the test. Now three digits are said, one after the other, and all three are to be *written*.
 """
 
 # %%

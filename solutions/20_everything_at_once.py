@@ -45,7 +45,7 @@ def embeddings(words):
     return table[[tokenizer.encode(" " + word)[0] for word in words]]
 
 
-def write_after(prompt, n=4):
+def write_after(prompt, n=3):
     """What the language model writes after words alone."""
     ids = tokenizer(prompt, return_tensors="pt")
     new = lm.generate(**ids, do_sample=False, max_new_tokens=n)[0, ids.input_ids.shape[1] :]
@@ -834,14 +834,14 @@ quiet = no_words["silence"] * 36
 silence, unsure = hear_words(quiet, sentence_ear, spoken_table, 1.8)
 
 # %% tags=["nbval-ignore-output"]
-said, turned = tell(OMNI, seen, heard), tell(OMNI, seen, heard.roll(-1, 0))
+said, turned = tell(OMNI, seen, heard, 2), tell(OMNI, seen, heard.roll(-1, 0), 2)
 answers = {
-    "true words on both sides": tell(OMNI, true_seen, true_heard),
+    "true words on both sides": tell(OMNI, true_seen, true_heard, 2),
     "seen and heard": said,
     "another picture": [said[i] for i in other],
     "another question": turned,
-    "a blank picture": tell(OMNI, blank, heard),
-    "silence": tell(OMNI, seen, silence),
+    "a blank picture": tell(OMNI, blank, heard, 2),
+    "silence": tell(OMNI, seen, silence, 2),
 }
 omni = {name: list(map(is_right, some, truths)) for name, some in answers.items()}
 told("turned questions, for what they ask", list(map(is_right, turned, asked_instead)))
