@@ -588,13 +588,13 @@ assert np.mean(asked_right) > 0.6, "asked, it should know most of them"
 
 # %% [markdown]
 r"""
-The sound *was* understood. Only free writing failed. (Lesson 13 asked a language model in the same way whether a function exists.) So here is an honest verdict, with what each costs:
+The sound *was* understood, far better than it was written: it is the free writing that fails. (Lesson 13 asked a language model in the same way whether a function exists.) So here is an honest verdict, with what each costs:
 
 | | words of its training | words never heard | needs |
 | --- | --- | --- | --- |
 | our ear | nearly all | next to none | 3,375 labelled clips, ten seconds of training, a list of words |
 | cascade: Whisper writes, SmolLM2 reads | half of lone words; in sentences it writes well (lesson 19) | no difference to it | nothing |
-| Whisper is asked | nearly all | nearly all | a list of words, and a third of a second for each |
+| Whisper is asked | nearly all | most | a list of words, and a third of a second for each |
 
 Nothing here shows that *softness* gains anything. (Put the most likely word's embedding in place of the mean: we got the same share of capitals.) In a closed world a trained ear is quick and good; where anything may be said, the transcript wins. What speaks for tokens of sound in large models, which are trained with them, is what a transcript *throws away*: who speaks, how, and whether it was a question. Three sentences, once with a full stop and once with a question mark, by three voices; listen to the first pair, and look how many question marks are written:
 """
