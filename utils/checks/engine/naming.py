@@ -175,7 +175,9 @@ def _stale(exercise: "Exercise", results: list[Any], wrong: list[int]) -> tuple[
     found, expected = [], [_plain(result) for result in exercise.expected]
     for i in wrong:
         got = _plain(results[i])
-        if isinstance(got, Raised) or isinstance(expected[i], Raised) or not _tells(expected[i]):
+        if isinstance(got, Raised) or isinstance(expected[i], Raised):
+            return None
+        if not (_tells(expected[i]) and _tells(got)):
             return None
         same = [not difference(got, earlier, exercise.tolerance) for earlier in expected[:i]]
         if not any(same) or not difference(got, expected[i], exercise.tolerance):
@@ -192,9 +194,16 @@ def _differences(exercise: "Exercise", got: list[Any], expected: list[Any]) -> l
 
 
 def _tells(expected: Any) -> bool:
-    """True if two results cannot well be the same by chance: more than one yes, no or count."""
+    """True if two results cannot well be the same by chance.
+
+    A few counts can, and a 0 or a 1 alone or in a list: what a constant answer gives.
+    """
+    if isinstance(expected, list):
+        return not all(isinstance(x, int) and x in (0, 1) for x in expected)
     array = as_array(expected)
-    return array is None or array.dtype.kind == "f" or array.size > 2
+    if array is None or array.size > 2:
+        return True
+    return array.dtype.kind == "f" and not (array.size == 1 and array.item() in (0, 1))
 
 
 def size(case: Any) -> int:

@@ -64,7 +64,8 @@ def keeps_state(exercise: "Exercise", index: int, said: str) -> Outcome:
     return Outcome(
         "wrong",
         "keeps_state",
-        f"Each call is right the first time, and a later one is not. {STATE}",
+        "It is right for the first numbers, and for others of the same shapes it is not. Either it "
+        f"is right for some numbers only, or this: {STATE}",
         f"a later call, with other numbers of the same shapes: {describe(exercise, index)}\n{said}",
     )
 

@@ -175,6 +175,11 @@ recall_at_k = Exercise(
             _cut_below_all,
         ),
         Mistake(
+            "nothing_where_k_is_large",
+            "Where `k` is N or more, everything is looked at, so everything is found: 1, not 0.",
+            lambda similarity, k: _recall_at_k(similarity, k) if k < len(similarity) else 0.0,
+        ),
+        Mistake(
             "equal_ones_counted_once",
             "You count equal numbers as one place. Two others that are larger take two places, "
             "also if they are equal; and one that is as large as the right one is before it.",
@@ -204,8 +209,8 @@ recall_at_k = Exercise(
         ),
         Mistake(
             "values_for_indices",
-            "No row ever finds its column. Do you compare the *values* of `topk` with the numbers "
-            "of the columns? Its `.indices` are those numbers.",
+            "No row ever finds its column: 0 for everything. If you compare the *values* of `topk` "
+            "with the numbers of the columns: its `.indices` are those numbers.",
             _values_for_indices,
         ),
     ],

@@ -94,8 +94,8 @@ early_fusion = Exercise(
         Mistake(
             "mask_for_the_other_order",
             "The tokens are text, image, but the mask is in the order image, text. No error tells "
-            "you so: the model would read padding and overlook real words. Join both in the same "
-            "order.",
+            "you so: the model would read the padding of the question and overlook as many "
+            "patches. Join both in the same order.",
             _early(mask=_swapped),
         ),
         Mistake(

@@ -130,6 +130,21 @@ def _gated_without_norms(self, text, look):
     return x + second * self.feed_forward(x)
 
 
+def _one_residual(first, second):
+    """The steps with only one of the residual connections."""
+
+    def steps(self, text, look):
+        gate1, gate2 = self.gates()
+        x = first * text + gate1 * look(self.norm1(text))
+        return second * x + gate2 * self.feed_forward(self.norm2(x))
+
+    return steps
+
+
+def _without_feed_forward(self, text, look):
+    return text + self.gates()[0] * look(self.norm1(text))
+
+
 def _open_at_the_start(self, **sizes):
     _GatedCrossAttention.__init__(self, **sizes)
     self.gate_attention, self.gate_feed_forward = (nn.Parameter(torch.ones(1)) for _ in range(2))
@@ -264,6 +279,22 @@ GatedCrossAttention = Exercise(
             "Only the feed-forward part is gated. Multiply what the attention found by "
             "`torch.tanh(self.gate_attention)`.",
             _gated(gates=_feed_forward_gate_only),
+        ),
+        Mistake(
+            "no_residual_around_attention",
+            "After the attention only what the image said is left; the words are gone. Add to "
+            "`text` as it came in.",
+            _gated(steps=_one_residual(0, 1)),
+        ),
+        Mistake(
+            "no_residual_around_feed_forward",
+            "The feed-forward part replaces `x`. Add to it, through its gate.",
+            _gated(steps=_one_residual(1, 0)),
+        ),
+        Mistake(
+            "no_feed_forward",
+            "The second half is missing: the feed-forward part, through its gate, added to `x`.",
+            _gated(steps=_without_feed_forward),
         ),
         Mistake(
             "no_residuals",
