@@ -141,10 +141,6 @@ def _one_residual(first, second):
     return steps
 
 
-def _without_feed_forward(self, text, look):
-    return text + self.gates()[0] * look(self.norm1(text))
-
-
 def _open_at_the_start(self, **sizes):
     _GatedCrossAttention.__init__(self, **sizes)
     self.gate_attention, self.gate_feed_forward = (nn.Parameter(torch.ones(1)) for _ in range(2))
@@ -290,11 +286,6 @@ GatedCrossAttention = Exercise(
             "no_residual_around_feed_forward",
             "The feed-forward part replaces `x`. Add to it, through its gate.",
             _gated(steps=_one_residual(1, 0)),
-        ),
-        Mistake(
-            "no_feed_forward",
-            "The second half is missing: the feed-forward part, through its gate, added to `x`.",
-            _gated(steps=_without_feed_forward),
         ),
         Mistake(
             "no_residuals",
