@@ -916,13 +916,13 @@ else:
 r"""
 ## 8 What you have built
 
-Here is the whole of it on one page. Every box is something that you wrote and proved equal to what the world uses; the number says where.
+Here is the whole of it on one page. Every coloured box is something that you wrote and that was compared with what the world uses; the number says where.
 """
 
 # %%
 plots.show(
     plots.everything_at_once(),
-    "The model of this lesson with the exercises in which each part was written. From a picture: patches and convolutions, queries, projector. From a sound: log-mel spectrogram, encoder, pooling. From words: byte pairs and embeddings. All three meet in splice_two, go through the Llama with attention, RoPE, RMSNorm and SwiGLU, and generate writes the answer, which is spoken.",
+    "The model of this lesson with the exercises in which each part was written. From a picture: convolutions, queries, projector, hear. From a sound: log-mel spectrogram, encoder, pooling, hear. From words: byte pairs. All three meet in splice_two, go through the Llama with attention, RoPE, RMSNorm and SwiGLU, and generate writes the answer, which is spoken.",
 )
 
 # %% [markdown]

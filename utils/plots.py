@@ -259,28 +259,25 @@ def everything_at_once() -> plt.Figure:
     """The model of the last lesson, with the exercise in which each of its parts was written."""
     fig, ax = figure(height=5.0)
     rows = {
-        "a picture": ["patchify\n15.1", "queries\n17.3", "Projector\n18.1"],
+        "a picture": ["three\nconvolutions", "queries\n17.3", "Projector\n18.1", "hear\n20.3"],
         "a sound": ["log_mel\n15.3", "EncoderBlock\n04.3", "pool_speech\n20.2", "hear\n20.3"],
         "words": ["split_pieces\n06.6", "train_bpe\n06.3", "encode\n06.4"],
     }
     for y, (name, parts) in zip((6, 5, 4), rows.items(), strict=True):
-        steps = [name, *parts]
-        _row(ax, y, steps, ["white", *[SKY] * len(parts)])
-        ax.annotate("", (5.3, 5 + (y - 5) * 0.25), (len(parts) * 1.15 + 0.45, y), arrowprops=_ARROW)
+        ours = [SKY if part[-1].isdigit() else "white" for part in parts]
+        _row(ax, y, [name, *parts], ["white", *ours])
+        ax.plot([1.15 * len(parts), 5.75], [y, 5], color=BLACK, linewidth=1.2, zorder=0)
     _box(ax, 5.75, 5, "splice_two\n20.1", YELLOW)
-    ax.plot([5.75, 5.75, 0, 0], [4.6, 3.1, 3.1, 2.4], color=BLACK, linewidth=1.2, zorder=0)
-    llama = ["RMSNorm\n08.1", "apply_rope\n03.3", "causal_mask\n02.1", "attention\n01.4"]
-    llama += ["Grouped\nqueries 08.3", "SwiGLU\n08.2"]
-    _row(ax, 2, llama, [SKY] * 6)
-    ax.text(2.9, 2.75, "SmolLM2, thirty layers", ha="center", color="0.35", size=9)
-    ax.plot([5.75, 5.75, 0, 0], [1.6, 1.0, 1.0, 0.4], color=BLACK, linewidth=1.2, zorder=0)
+    ax.plot([5.75, 5.75, 0, 0], [5, 3.1, 3.1, 2], color=BLACK, linewidth=1.2, zorder=0)
+    llama = ["RMSNorm\n08.1", "Grouped\nqueries 08.3", "apply_rope\n03.3", "causal_mask\n02.1"]
+    _row(ax, 2, [*llama, "attention\n01.4", "SwiGLU\n08.2"], [SKY] * 6)
+    ax.add_patch(plt.Rectangle((-0.5, 1.45), 6.75, 1.1, fill=False, ec=GREY, linestyle="--"))
+    ax.text(2.9, 2.7, "SmolLM2, thirty times", ha="center", color="0.35", size=9)
+    ax.plot([5.75, 5.75, 0, 0], [2, 1.0, 1.0, 0], color=BLACK, linewidth=1.2, zorder=0)
     _row(ax, 0, ["KVCache\n08.5", "generate\n09.1", "an answer", "aloud"], [SKY, SKY, "w", "w"])
     ax.set(xlim=(-0.6, 6.4), ylim=(-0.5, 6.5))
     ax.axis("off")
     return fig
-
-
-_ARROW = {"arrowstyle": "-|>", "color": BLACK, "shrinkA": 0, "shrinkB": 0}
 
 
 def _row(ax: plt.Axes, y: float, steps: Sequence[str], colours: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ def _probe(answer, found, words, scale):
 
     def both(found, words):
         out = answer(found, words, scale)
-        if not (isinstance(out, tuple) and len(out) == 2):
+        if not (isinstance(out, tuple | list) and len(out) == 2):
             kept["other"] = out
             return out
         kept["weights"] = out[1]
