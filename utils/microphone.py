@@ -1,7 +1,9 @@
 """The learner's own voice: a microphone in the notebook, or a WAV file."""
 
-import wave
+import struct
+import warnings
 from math import gcd
+from numbers import Real
 from pathlib import Path
 
 import anywidget
@@ -34,7 +36,7 @@ async function record(seconds, say) {
     throw new Error("This page may not use a microphone: open JupyterLab at localhost or by " +
       "https, in a browser of today, or use a WAV file.");
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
-  const context = new AudioContext({ sampleRate: 16000 });
+  const context = new AudioContext();  // at the device's rate: Firefox takes no other
   try {
     const source = context.createMediaStreamSource(stream);
     const file = new Blob([tap], { type: "text/javascript" });
@@ -49,7 +51,10 @@ async function record(seconds, say) {
     const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
     let at = 0;
     for (const part of parts) { all.set(part, at); at += part.length; }
-    return all;
+    if (!all.some((value) => value))  // a silent room is never as silent as this
+      throw new Error("The microphone gave nothing, not even noise: it is muted. Switch it on " +
+        "and press again, or use a WAV file.");
+    return [all, context.sampleRate];
   } finally {
     stream.getTracks().forEach((track) => track.stop());
     await context.close();
@@ -65,9 +70,10 @@ export default { render({ model, el }) {
   button.onclick = async () => {
     button.disabled = true;
     try {
-      const sound = await record(model.get("seconds"), (text) => { said.textContent = text; });
-      model.send({ kind: "sound" }, undefined, [sound.buffer]);
-      said.textContent = `${(sound.length / 16000).toFixed(1)} s heard. Now run the next cell.`;
+      const say = (text) => { said.textContent = text; };
+      const [sound, rate] = await record(model.get("seconds"), say);
+      model.send({ kind: "sound", rate }, undefined, [sound.buffer]);
+      say(`${(sound.length / rate).toFixed(1)} s heard. Now run the next cell.`);
     } catch (error) {
       said.textContent = reasons[error.name] || error.message;
       model.send({ kind: "error", text: said.textContent });
@@ -96,7 +102,8 @@ class Microphone(anywidget.AnyWidget):
 
     def _take(self, _, content, buffers):
         if content.get("kind") == "sound":
-            self.wave, self.error = np.frombuffer(buffers[0], np.float32).copy(), ""
+            samples = np.frombuffer(buffers[0], np.float32)
+            self.wave, self.error = _at_our_rate(samples, int(content["rate"])), ""
         elif content.get("kind") == "error":
             self.error = str(content.get("text"))
 
@@ -113,8 +120,8 @@ def record(seconds: float = 5) -> Microphone:
     Raises:
         ValueError: too short or too long.
     """
-    if not 0 < seconds <= 30:
-        raise ValueError(f"{seconds} seconds: record more than 0 and at most 30")
+    if not isinstance(seconds, Real) or not 0 < seconds <= 30:
+        raise ValueError(f"{seconds!r} seconds: record more than 0 and at most 30")
     microphone = Microphone(seconds=float(seconds))
     if chat.somebody_is_there():
         display(microphone)
@@ -130,7 +137,7 @@ def read(file: str | Path, seconds: float = 30) -> np.ndarray:
         seconds: the longest sound that is allowed.
 
     Returns:
-        The wave, float32 `(n_samples,)`.
+        The wave, float32 `(n_samples,)`; made softer where it went beyond -1 or 1.
 
     Raises:
         ValueError: there is no such file, or it is no WAV file, empty, silent or too long.
@@ -139,11 +146,23 @@ def read(file: str | Path, seconds: float = 30) -> np.ndarray:
     if not file.is_file():
         raise ValueError(f"There is no file {file}. Give the path of a WAV file.")
     try:
-        rate, samples = wavfile.read(file)
-    except (ValueError, wave.Error, EOFError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that hold no sound
+            warnings.filterwarnings("error", "Reached EOF prematurely")
+            rate, samples = wavfile.read(file)
+    except wavfile.WavFileWarning as error:
+        raise ValueError(
+            f"{file.name} ends too soon: it was not copied whole. Copy it again."
+        ) from error
+    except (ValueError, ArithmeticError, EOFError, OSError, struct.error) as error:
         raise ValueError(
             f"{file.name} is not a WAV file that can be read ({error}). Save it as WAV (PCM)."
         ) from error
+    if not 4_000 <= rate <= 400_000:
+        raise ValueError(
+            f"{file.name} says that it has {rate:,} samples a second: it is damaged. Save it once "
+            "more as WAV (PCM)."
+        )
     if not samples.size:
         raise ValueError(f"{file.name} holds no sound. Record it once more.")
     if len(samples) > seconds * rate:
@@ -159,5 +178,10 @@ def read(file: str | Path, seconds: float = 30) -> np.ndarray:
         samples = samples.mean(1)
     if not np.isfinite(samples).all() or not np.abs(samples).max() > 0:
         raise ValueError(f"{file.name} is silent, or broken. Record it once more.")
+    return _at_our_rate(samples, rate)
+
+
+def _at_our_rate(samples: np.ndarray, rate: int) -> np.ndarray:
     step = gcd(RATE, rate)
-    return resample_poly(samples, RATE // step, rate // step).astype(np.float32)
+    wave = resample_poly(samples, RATE // step, rate // step)
+    return (wave / max(1, np.abs(wave).max(initial=0))).astype(np.float32)
