@@ -4,7 +4,7 @@ r"""
 
 A spectrogram is a sequence. A transcript is a sequence. And a Transformer with an encoder and a decoder turns one sequence into another: in lesson 5 yours turned dates into dates. Today the same architecture turns sound into words.
 
-First you train a listener of your own, in ten seconds, on spoken digits; it understands voices that it has never heard, and shows you *where in the sound* it heard each word, which nobody told it. Then you pour the weights of Whisper, a model that has heard more speech than you will in a lifetime, into PyTorch's own layers, and it writes down what a human being reads aloud. You will measure how often it errs, find out when each word was said to within some hundredths of a second, and catch it writing what nobody has said. At the end it listens to you.
+First you train a listener of your own, in ten seconds, on spoken digits; it understands voices that it has never heard, and draws you a picture of *where in the sound* it looks for each word, which nobody told it (and which you will not take for a proof). Then you pour the weights of Whisper, a model that has heard more speech than you will in a lifetime, into PyTorch's own layers, and it writes down what a human being reads aloud. You will measure how often it errs, find out when each word was said, most of them to within a tenth of a second, and catch it writing what nobody has said. At the end it listens to you.
 
 **Needs:** encoder and decoder (lessons 4 and 5); a log-mel spectrogram (lesson 15, repeated here). **Takes:** about 120 minutes. **Exercises:** 19.1 to 19.6.
 """
@@ -68,6 +68,13 @@ def padded(waves, seconds=2.0):
     return torch.tensor(np.stack(rows))
 
 
+def delayed(sounds, slices):
+    """Each clip (B, T, 240) begins so many slices (B,) later, after the darkest that there are."""
+    at = torch.arange(sounds.shape[1]) - slices[:, None]  # (B, T)
+    late = sounds.gather(1, at.clamp(min=0)[..., None].expand_as(sounds))
+    return late.masked_fill((at < 0)[..., None], -1)
+
+
 # %%
 def clips(n, words, group, seed):
     """Random digits: what was said (n, words), its tokens (n, 33, 240), and who said it."""
@@ -128,8 +135,8 @@ class Listener(nn.Module):
 
 
 # %%
-def train(seed, steps=500):
-    """Teacher forcing (lesson 5) on the training clips."""
+def train(seed, steps=500, lead=0):
+    """Teacher forcing (lesson 5) on the training clips; they may begin up to `lead` slices later."""
     torch.manual_seed(seed)
     lots, model = torch.Generator().manual_seed(seed), Listener()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05, fused=True)
@@ -137,7 +144,8 @@ def train(seed, steps=500):
     ids, labels = F.pad(said, (1, 0), value=BEGIN), F.pad(said, (0, 1), value=END)
     for _ in bar(range(steps), "listening"):
         rows = torch.randint(len(said), (32,), generator=lots)
-        logits = model(model.hear(sounds[rows]), ids[rows])  # (32, 4, 12)
+        late = torch.randint(lead + 1, (32,), generator=lots) if lead else torch.zeros(32).long()
+        logits = model(model.hear(delayed(sounds[rows], late)), ids[rows])  # (32, 4, 12)
         loss = F.cross_entropy(logits.flatten(0, 1), labels[rows].flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -173,13 +181,18 @@ listener = train(seed=0)
 written = listen(listener, test_sounds)
 hits = np.array([a == b for a, b in zip(written, test_said.tolist(), strict=True)])
 low, high = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-print(f"all three digits right: {hits.mean():.1%} of {len(hits)} (between {low:.1%} and {high:.1%})")
+print(
+    f"all three digits right: {hits.mean():.1%} of {len(hits)} (between {low:.1%} and {high:.1%})"
+)
 for a, b in list(zip(written, test_said.tolist(), strict=True))[:3]:
     print("heard", a, "said", b)
+each = np.array([hits[[who == v for who in test_who]].mean() for v in speech.VOICES["held out"]])
+low, high = np.quantile(np.random.default_rng(0).choice(each, (4000, 12)).mean(1), [0.025, 0.975])
+print(f"if the twelve *voices* are drawn anew: between {low:.1%} and {high:.1%}")
 assert hits.mean() > 0.85, "in our runs more than 90% were right: run the cell once more"
 
 # %% tags=["nbval-ignore-output"]
-by_voice = {v: hits[[who == v for who in test_who]].mean() for v in speech.VOICES["held out"]}
+by_voice = dict(zip(speech.VOICES["held out"], each, strict=True))
 order = sorted(by_voice, key=by_voice.get)
 fig, ax = plots.figure(height=2.8)
 ax.barh(order, [by_voice[voice] for voice in order], color=plots.BLUE)
@@ -188,7 +201,7 @@ plots.show(fig, "Most of the twelve new voices are near 100%, two or three well 
 
 # %% [markdown]
 r"""
-From sound to text, in ten seconds. (With `train(seed=1)` and `train(seed=2)` we got 93% as well.) But mind what the interval counts: *strings*. The voices differ far more than that. Most of the new ones are understood almost always, two or three are not, and with twelve other voices the total would be another. All of them are one synthesiser's, besides; none is a person.
+From sound to text, in ten seconds. (With `train(seed=1)` and `train(seed=2)` we got 94 and 92%; on the seven voices for choosing it is less, 84 to 90.) But mind what the first interval counts: *strings*. The voices differ far more than that. Most of the new ones are understood almost always, two or three are not, and with twelve other voices the total would be another: that is the second interval. All of them are one synthesiser's, besides; none is a person.
 
 And now look inside. While the decoder writes a digit it looks at the sound: **where?** We say single words, glue them together so that we know where each begins, and draw the cross-attention (lesson 5) while it writes. Nobody has ever told the model where words are.
 """
@@ -220,8 +233,6 @@ def cross_attention(model, heard, ids):
 rows, voices = np.random.default_rng(5).integers(10, size=(60, 3)), speech.VOICES["held out"]
 asked = [(DIGITS[d], voices[i % 12], 170, 50) for i, row in enumerate(rows) for d in row]
 single = speech.speak(asked)
-
-# %%
 triples = [single[i : i + 3] for i in range(0, 180, 3)]
 glued = sound_tokens(padded([np.concatenate(parts) for parts in triples]))  # (60, 33, 240)
 ends = np.array([np.cumsum([len(w) for w in parts]) for parts in triples]) / RATE  # (60, 3)
@@ -231,11 +242,17 @@ looks = cross_attention(listener, listener.hear(glued), ids).mean((0, 2))[:, :3]
 
 # %% tags=["nbval-ignore-output"]
 slice_, peak = 6 * HOP / RATE, (looks.argmax(-1).numpy() + 0.5) * 6 * HOP / RATE  # seconds
-inside = (peak >= starts - slice_) & (peak <= ends + slice_)  # one slice of tolerance
-print("largest weight inside the right word:", [f"{x:.0%}" for x in inside.mean(0)])
-other = (peak[:, 1:] >= starts[:, :2] - slice_) & (peak[:, 1:] <= ends[:, :2] - slice_)
-print(f"inside the word before it: {other.mean():.0%}")
-assert inside.mean() > 0.85 and other.mean() < 0.15, "it should look at the word that it writes"
+
+
+def inside(peak):
+    """How often a time (60, 3) lies inside the right word, with one slice of tolerance."""
+    right = (peak >= starts - slice_) & (peak <= ends + slice_)
+    return right.mean(0).round(2).tolist()
+
+
+print("largest weight inside the right word:", inside(peak))
+print("middles of three equal parts, no model:", inside(ends[:, 2:] * [1 / 6, 3 / 6, 5 / 6]))
+assert np.mean(inside(peak)) > 0.85, "it should look at the word that it writes"
 
 # %% tags=["nbval-ignore-output"]
 fig, axes = plots.figure(2, height=2.4)
@@ -244,14 +261,40 @@ for ax, i in zip(axes, (0, 1), strict=True):
     for x in ends[i]:
         ax.axvline(x, color=plots.ORANGE)
     ax.set(yticks=[0.5, 1.5, 2.5], yticklabels=[DIGITS[d] for d in rows[i]], xlabel="seconds")
-axes[0].set_title("where it looks while it writes; orange: a word's end")
+axes[0].set_title("yellow: where it looks while it writes; orange: a word's end")
 plots.show(fig, "A staircase: for each digit the weights lie in the stretch in which it was said.")
 
 # %% [markdown]
 r"""
-A staircase. To write the second digit it looks at the second word. It had to *find* the words, and it found them, because that made the writing easier.
+A staircase: to write the second digit it looks at the second word. Does it *find* the words, then? Look at the second line that was printed. Whoever cuts the clip into three equal parts, and hears nothing, is inside the right word just as often! All our clips begin at once and go on at an even pace, so the time alone says where a word is. The picture cannot tell whether the model has found it or knows it beforehand. Two experiments can:
 
-But what has it learned? It has only ever met strings of three. **Predict** what it writes if you say two digits, or four. And what, if you say nothing?
+- **silence one word** (its slices are made as dark as they can be): if it listens where it looks, that digit is lost, and the others are not;
+- **begin a little later**: if it finds the words, nothing changes; if it knows beforehand where they are, all is lost.
+
+**Predict** both.
+"""
+
+
+# %% tags=["nbval-ignore-output"]
+def three(sounds):
+    """How often each of the three digits is right."""
+    heard = np.array([[*row, -1, -1, -1][:3] for row in listen(listener, sounds, 3)])
+    return [f"{x:.0%}" for x in (heard == rows).mean(0)]
+
+
+print("as it is         ", three(glued))
+middle = (np.arange(33) + 0.5) * slice_  # of each slice
+for k in range(3):
+    its = (middle > starts[:, k, None]) & (middle < ends[:, k, None])  # (60, 33)
+    print(f"word {k + 1} silenced  ", three(glued.masked_fill(torch.tensor(its)[..., None], -1)))
+for late in (1, 2, 5):
+    print(f"begun {late * slice_:.2f} s late", three(delayed(glued, torch.full((60,), late))))
+
+# %% [markdown]
+r"""
+It listens where it looks: silence a word, and that digit is lost. But it has not learned to *find* words anywhere. Begin a third of a second later, and most digits are wrong: a word is expected where it has always been. So the staircase is partly heard and partly known by heart, and **a beautiful picture of attention is no proof of understanding**. (The cure is data: `train(seed=0, lead=8)` moves each training clip by up to half a second. With it we got 91% of the strings, and begun 0.30 s late 98, 95 and 98% of the digits; try it. A user would have found this fault in a minute, and no test of ours had shown it, for the test clips begin at once, too.)
+
+What else has it learned that we did not mean? It has only ever met strings of three. **Predict** what it writes if you say two digits, or four. And what, if you say nothing?
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -262,8 +305,7 @@ for words, (few_said, few, _) in others.items():
     print(f"{words} digits said: three written in {threes} of 150 cases; "
           f"{few_said[0].tolist()} became {written[0]}")  # fmt: skip
     assert threes > 120, "it should write three digits, whatever is said"
-nothing = -torch.ones(1, 33, 240)  # the darkest tokens that there are: no sound at all
-print("nothing said:", listen(listener, nothing)[0])
+print("nothing said:", listen(listener, -torch.ones(1, 33, 240))[0])  # the darkest that there is
 
 # %% [markdown]
 r"""
@@ -359,7 +401,10 @@ map_weights = checks.map_weights(map_weights)
 
 # %%
 def map_decoder(theirs):
-    """A decoder layer has a second attention, to the sound, with a norm of its own."""
+    """A decoder layer has a second attention, to the sound, with a norm of its own.
+
+    So `map_weights` is called twice, the second time with the other attention under the first's name.
+    """
     ours = map_weights(theirs)  # self-attention, norm1, the feed-forward half
     ours |= {f"norm3.{kind}": ours[f"norm2.{kind}"] for kind in ("weight", "bias")}
     renamed = {
@@ -408,7 +453,7 @@ class Whisper(nn.Module):
 
 # %% [markdown]
 r"""
-Compare it with your listener above: the same two loops. **Proved equal**, on a sentence that a volunteer read aloud for LibriVox (Jane Austen's *Sense and Sensibility*). Listen to it first.
+Compare it with your listener above: the same two loops. **Proved equal**, on a sentence that a volunteer read aloud for LibriVox (Jane Austen's *Sense and Sensibility*). Listen to it; two more that we shall speak of follow it.
 """
 
 # %%
@@ -437,7 +482,7 @@ assert gap < 1e-3, "the logits should be Hugging Face's"
 assert (heard - official.last_hidden_state).abs().max() < 1e-3, "the states should be, too"
 
 # %% tags=["nbval-ignore-output"]
-Audio(recordings[4][0], rate=16_000)  # press play
+Audio(np.concatenate([recordings[i][0] for i in (4, 1, 3)]), rate=16_000)  # press play
 
 # %% [markdown]
 r"""
@@ -504,40 +549,46 @@ assert ours == tokenizer.decode(official, skip_special_tokens=True).strip(), "th
 
 # %% [markdown]
 r"""
-That is what a human being read aloud, written down by layers whose every line you know, and equal to Hugging Face's `generate`. The other four recordings, yours beside theirs, in a window of eight seconds in place of thirty, which is a good deal quicker:
+That is what a human being read aloud, written down by layers whose every line you know, and equal to Hugging Face's `generate`. The other four recordings (for two of them yours is compared with theirs again), in a window of eight seconds in place of thirty, which is a good deal quicker:
 """
 
 # %%
 human = write_all([wave for wave, _, _ in recordings])
-for (wave, text, _), official in zip(recordings, human, strict=True):
+for (_, text, _), official in zip(recordings, human, strict=True):
     print(f"said:    {text}\nwritten: {official}")
+for wave, official in ((recordings[i][0], human[i]) for i in (1, 2)):
     assert write(wave, 800) == official, "what you write should be what `generate` writes"
 
 # %% [markdown]
 r"""
 Look closely at what it got wrong, and at what it *mended*: the reader says *a more a amiable*, a slip of the tongue; Whisper writes what she meant. A dictation would call this a service. A court reporter would not.
 
-The prompt can do more. What stands before `<|startoftranscript|>`, after a token for *what came before*, is taken for the end of the text so far, and the decoder, a language model, goes on in its style. **Predict:** the recording below came out as *old-sposed* or the like. What if the text before held the words *ill disposed*? What if it was written without capitals?
+The prompt can do more. What stands before `<|startoftranscript|>`, after a token for *what came before*, is taken for the end of the text so far, and the decoder, a language model, goes on in its style. **Predict:** the recording below came out as *old-sposed* or the like. What if the text before held the words *ill disposed*? Or *well disposed*? And if it was written without capitals?
 """
 
 # %%
 (before_id,) = tokenizer.convert_tokens_to_ids(["<|startofprev|>"])
-for before in ("", " ill disposed", " the family of dashwood had long been settled in sussex"):
+for before in (
+    "",
+    " ill disposed",
+    " well disposed",
+    " the family of dashwood had long been settled in sussex",
+):
     history = [before_id, *tokenizer(before, add_special_tokens=False).input_ids] if before else []
     written = write(recordings[1][0], 800, [*history, *PROMPT])
     print(f"{before.strip() or '(nothing before)':<56}{written}")
 
 # %% [markdown]
 r"""
-Useful, for names above all; and a way to cheat in a comparison, if the prompt holds the answer.
+The right words help, and others that are nearly right do not: it still listens. Useful, for names above all; and a way to cheat in a comparison, if the prompt holds the answer.
 
-The rest of the 30 seconds is silence, which costs time; eight were enough for our sentences. **Predict:** how short may the window be? A clip of one second, in three windows: all of 30 seconds, 8, and as long as the clip.
+The rest of the 30 seconds is silence, which costs time; eight were enough for our sentences. **Predict:** how short may the window be? A clip of one second, in a window of eight and in one as long as the clip.
 """
 
 # %% tags=["nbval-ignore-output"]
 (short,) = speech.speak([("ten of clubs", "klatt4", 160, 50)], rate=16_000)
 short = np.pad(short, 1600)  # a tenth of a second of silence on both sides
-for frames in (3000, 800, 2 * (len(short) // 320)):
+for frames in (800, 2 * (len(short) // 320)):
     looped = write(short, frames)
     print(f"{frames:>5} frames: {looped[:90]}")
 assert looped.count("clubs") > 3, "in our runs it repeated itself ten times and more"
@@ -566,9 +617,9 @@ assert all(len(text.split()) < 7 for text in wide), "six seconds should cure the
 
 # %% [markdown]
 r"""
-In all its training there was silence after the last word; to a sound that ends with its window it has hardly ever learned an end. **Feed a model as it was trained.** We stay at eight seconds.
+Why? Not simply because the sound ends with the window: there was a second of silence behind each of these pieces, and a window of 30 seconds *filled* with speech and cut in mid-word ends well in our tries. But more silence helps: with windows as long as the piece itself and 0, ½, 1 and 2 seconds more, 20, 11, 8 and 1 of the 35 went round in circles. All that we know is that it was trained on 1,500 slices at a time, always, and what it does with fewer nobody taught it. **Feed a model as it was trained**; our eight seconds are a compromise, and we watch it.
 
-And if nothing is said at all? Whisper has three ways to be honest. It may stop at once; it may write in brackets what it hears instead, but the list of forbidden tokens keeps it from that; and it has a token for *nobody speaks*, whose probability one can ask for. So here is each sound with everything allowed, with the list, and with that probability.
+And if nothing is said at all? (To Whisper we may give a wave of zeros: its features are brought to one scale by a rule in which silence stays far below speech, and padding is zeros, too.) Whisper has three ways to be honest. It may stop at once; it may write in brackets what it hears instead, but the list of forbidden tokens keeps it from that; and it has a token for *nobody speaks*, whose probability one can ask for. So here is each sound with everything allowed, with the list, and with that probability.
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -581,13 +632,15 @@ noises = {
 }
 for name, noise in noises.items():
     heard = whisper.hear(mel_of(noise.astype(np.float32)))  # all the 30 seconds
-    free, held = (tokenizer.decode(transcribe(whisper, heard, PROMPT, STOP, s, 6)) for s in ([], SUPPRESSED))
+    free, held = (
+        tokenizer.decode(transcribe(whisper, heard, PROMPT, STOP, s, 6)) for s in ([], SUPPRESSED)
+    )
     nobody = whisper(heard, torch.tensor([PROMPT[:1]]))[0, -1].softmax(-1)[50361]
     print(f"{name:<11}{free!r:<34}with the list: {held!r:<30}nobody speaks: {nobody:.1f}")
 
 # %% [markdown]
 r"""
-*You*, from silence, perhaps the likeliest last word of a video. And where it would have written *(water running)*, which is not so bad a name for hiss, the list makes it say something else. Your listener made three digits of silence, and this one makes words: a decoder that has always had to write writes. The token for *nobody* knows better; whoever uses such a model should ask it. (Koenecke et al., 2024, found whole phrases that nobody had said in about one of a hundred transcripts of a larger Whisper, more of them from people who pause more when they speak.)
+*You*, from silence. And where it would have written *(water running)*, which is not so bad a name for hiss, the list makes it say something else. Your listener made three digits of silence, and this one makes words: a decoder that has always had to write writes. The token for *nobody* knows better; whoever uses such a model should ask it. (It knows silence, not invention: a sentence that we drowned in noise got 0.1, and a text that nobody had read.) (Koenecke et al., 2024, found whole phrases that nobody had said in about one of a hundred transcripts of a larger Whisper, more of them from people who pause more when they speak.)
 
 ## 3 How often is it wrong?
 
@@ -632,7 +685,7 @@ word_error_rate = checks.word_error_rate(word_error_rate)
 
 # %% [markdown]
 r"""
-Before counting, texts are **normalised**: capitals, commas and *fifty six* against *56* are no errors of hearing. Whisper's own normaliser does that. Twelve sentences by four voices, one of them also in a hurry, and our human reader. **Predict:** whom will it understand best?
+Before counting, texts are **normalised**: capitals, commas and *fifty six* against *56* are no errors of hearing. Whisper's own normaliser does that. Ten sentences by three voices, one of them also in a hurry; and the five sentences of our human reader, by her and by two of the voices. **Predict:** whom will it understand best?
 """
 
 # %%
@@ -644,20 +697,22 @@ He forgot his umbrella on the bus again.
 The train to London leaves in twenty five minutes.
 She put the letter on the kitchen table.
 It has been raining since early yesterday morning.
-My grandfather was born in a small village.
 You can buy six eggs for three dollars.
 The doctor told him to drink more water.
 I have never seen such a beautiful garden.
-They painted the old fence white last summer.
 Could you help me carry this heavy box?""".splitlines()
 
 # %% tags=["nbval-ignore-output"]
-WAYS = [(voice, 150) for voice in ("klatt4", "steph", "f3", "Gene")] + [("klatt4", 220)]
+WAYS = [(voice, 150) for voice in ("klatt4", "steph", "Gene")] + [("klatt4", 220)]
+spoken = {f"{voice}, {speed} words a minute": (SENTENCES, voice, speed) for voice, speed in WAYS}
+austen = [text for _, text, _ in recordings]
+spoken |= {f"{voice}, the reader's sentences": (austen, voice, 150) for voice in ("klatt4", "Gene")}
 transcripts = {}
-for voice, speed in bar(WAYS, "voices"):
-    waves = speech.speak([(text, voice, speed, 50) for text in SENTENCES], rate=16_000)
-    transcripts[f"{voice}, {speed} words a minute"] = write_all([np.pad(w, 4800) for w in waves])
-for text, written in list(zip(SENTENCES, transcripts["Gene, 150 words a minute"], strict=True))[:4]:
+for name, (texts, voice, speed) in bar(spoken.items(), "voices"):
+    waves = speech.speak([(text, voice, speed, 50) for text in texts], rate=16_000)
+    transcripts[name] = texts, write_all([np.pad(w, 4800) for w in waves])
+transcripts["a human reader"] = austen, human
+for text, written in list(zip(*transcripts["Gene, 150 words a minute"], strict=True))[:4]:
     print(f"{text:<52}{written}")
 
 
@@ -673,8 +728,7 @@ def rates_of(said, written, draws=1000):
 
 
 # %% tags=["nbval-ignore-output"]
-rates = {name: rates_of(SENTENCES, written) for name, written in transcripts.items()}
-rates["a human reader, 5 sentences"] = rates_of([text for _, text, _ in recordings], human)
+rates = {name: rates_of(*both) for name, both in transcripts.items()}
 fig, ax = plots.figure(height=2.6)
 for y, (name, (rate, low, high)) in enumerate(reversed(rates.items())):
     ax.plot([low, high], [y, y], color=plots.SKY, linewidth=4)
@@ -683,11 +737,11 @@ for y, (name, (rate, low, high)) in enumerate(reversed(rates.items())):
 ax.set_yticks(range(len(rates)), list(reversed(rates)))
 ax.set(xlabel="word error rate, and 95% of sentences drawn anew", xlim=(-0.01, None))
 plots.show(fig, "Word error rates with wide intervals: low for one voice, higher for the others.")
-assert rates["a human reader, 5 sentences"][0] < 0.2, "the human reader should be understood"
+assert rates["a human reader"][0] < 0.2, "the human reader should be understood"
 
 # %% [markdown]
 r"""
-The intervals are wide, for twelve sentences are few, and that of the reader means little with five. Still: an old voice, a little noise, English of two hundred years ago, and a human being is understood no worse than clean synthetic voices, most of which do worse than the best. (The order of the four says nothing for certain; that the first is good we knew beforehand, from other sentences.) And in a hurry the best voice is worse than any of the others at their ease. The model learned from people. To it our robots are the odd accent, and how it fares with *your* accent is a matter of who was recorded and put on the web.
+The intervals are wide, for ten sentences are few and five fewer. (The order of the three voices says nothing for certain; that the first is good we knew beforehand, from other sentences. In a hurry it is clearly worse than at its ease.) But compare the last three lines, which are of the *same* five sentences, English of two hundred years ago: the human being is understood far better than the machines. Had we compared her five with their ten, we would have called it a draw. (Be careful with her number, too: the recording and the book are both on the web, and Whisper may have met them in training.) The model learned from people. To it our robots are the odd accent, and how it fares with *your* accent is a matter of who was recorded and put on the web.
 
 ## 4 When was it said?
 
@@ -732,8 +786,14 @@ dtw_path = checks.dtw_path(dtw_path)
 
 
 # %%
-def word_starts(wave, words, heads=None):
-    """The beginning of each word in seconds, by cross-attention; and the table (pieces, S)."""
+def by_letters(words, seconds):
+    """A control: each word takes its share of the clip by its letters, and one for the gap."""
+    ends = np.cumsum([len(word) + 1 for word in words])
+    return [0.2 + (seconds - 0.4) * end / ends[-1] for end in (0, *ends[:-1])]
+
+
+def word_starts(wave, words, heads=None, own=0):
+    """Each word's beginning in seconds; the table (pieces, S). own=1: the pieces' own rows."""
     pieces = [tokenizer(" " + word, add_special_tokens=False).input_ids for word in words]
     ids = torch.tensor([[*PROMPT, *sum(pieces, []), STOP]])
     x = cross_attention(whisper, whisper.hear(mel_of(wave, frames=800)), ids)[:, 0]
@@ -742,7 +802,7 @@ def word_starts(wave, words, heads=None):
     x = x / x.sum(-1, keepdim=True)
     x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True, unbiased=False)  # over the pieces
     x = torch.tensor(median_filter(x.numpy(), (1, 1, 7))).mean(0)
-    x = x[len(PROMPT) - 1 : -2]  # the rows from which the pieces are *predicted*
+    x = x[len(PROMPT) - 1 + own : own - 2]  # the rows from which the pieces are *predicted*
     first = {}
     for i, j in dtw_path(-x):
         first.setdefault(i, 0.02 * j)
@@ -751,53 +811,54 @@ def word_starts(wave, words, heads=None):
 
 # %% [markdown]
 r"""
-Two things in it decide whether it works. A word is looked for *while it is being predicted*, that is in the row of the token **before** it; its own row is already on its way to the next. And some heads rest on the silence at the beginning while they have nothing to do (lesson 14's sink), so each head's weights are compared *between* the pieces of text, column by column, before the mean over the heads is taken.
+One thing in it decides whether it works: a word is looked for *while it is being predicted*, that is in the row of the token **before** it; its own row is already on its way to the next. The rest is the recipe of OpenAI's own code: each head's weights are compared *between* the pieces of text, column by column (some heads rest on one place while they have nothing to do, lesson 14's sink), smoothed over seven columns, and the mean of the heads is taken. (A recipe is not a proof: without the comparison our words came out no worse.)
 
-Our truth are the beginnings of 66 words in the five recordings, as another program, PocketSphinx, found them when it was given the text. **Predict:** how near will it come, all 24 heads together? OpenAI chose eight *alignment heads* for this purpose: will they be better? And how near does a control come that never listens, and only spreads the words over the clip by their letters?
+Our truth are the beginnings of 66 words in the five recordings, as another program, PocketSphinx, found them when it was given the text. **Predict:** how near will it come, all 24 heads together? OpenAI chose eight *alignment heads* for this purpose: will they be better? What if one takes each word's own row? And how near does a control come that never listens, and only spreads the words over the clip by their letters?
 """
 
-# %%
-def by_letters(words, seconds):
-    """A control: each word takes its share of the clip by its letters, and one for the gap."""
-    ends = np.cumsum([len(word) + 1 for word in words])
-    return [0.2 + (seconds - 0.4) * end / ends[-1] for end in (0, *ends[:-1])]
-
-
 # %% tags=["nbval-ignore-output"]
-gaps = {"all heads": [], "the eight of the original": [], "letters, no sound": []}
 eight = theirs.generation_config.alignment_heads
-for wave, _, times in recordings:
-    words, true = zip(*times, strict=True)
-    guesses = (
-        word_starts(wave, words)[0],
-        word_starts(wave, words, eight)[0],
-        by_letters(words, len(wave) / 16_000),
-    )
-    for found, guess in zip(gaps.values(), guesses, strict=True):
-        found += [abs(a - b) for a, b in zip(guess, true, strict=True)][1:]  # a path begins at 0
-for name, found in gaps.items():
-    print(f"{name:<27}half of {len(found)} words within {1000 * np.median(found):.0f} ms, "
-          f"nine in ten within {1000 * np.quantile(found, 0.9):.0f} ms")  # fmt: skip
-median = {name: np.median(found) for name, found in gaps.items()}
-assert median["all heads"] < 0.09, "half of the words should begin within 90 ms"
-assert median["all heads"] < 0.7 * median["letters, no sound"], "listening should help"
+tellers = {
+    "all heads": lambda wave, words: word_starts(wave, words)[0],
+    "the eight of the original": lambda wave, words: word_starts(wave, words, eight)[0],
+    "all, a word's own row": lambda wave, words: word_starts(wave, words, own=1)[0],
+    "letters, no sound": lambda wave, words: by_letters(words, len(wave) / 16_000),
+}
+half = {}
+for name, tell in tellers.items():
+    gaps = []  # seconds too late
+    for wave, _, times in recordings:
+        words, true = zip(*times, strict=True)
+        gaps += [a - b for a, b in zip(tell(wave, words), true, strict=True)][1:]  # it begins at 0
+    half[name], nine = np.quantile(np.abs(gaps), [0.5, 0.9])
+    late = np.median(gaps)
+    print(f"{name:<26}half of {len(gaps)} words within {1000 * half[name]:.0f} ms, nine in ten within "
+          f"{1000 * nine:.0f}; {1000 * late:+.0f}, and this taken off half within "
+          f"{1000 * np.median(np.abs(gaps - late)):.0f}")  # fmt: skip
+assert half["all heads"] < 0.09, "half of the words should begin within 90 ms"
+assert half["all heads"] < 0.7 * half["letters, no sound"], "listening should help"
 
 # %%
 wave, text, times = recordings[1]
 words, true = zip(*times, strict=True)
 starts, table = word_starts(wave, words)
-pieces = [tokenizer.decode([i]) for word in words for i in tokenizer(" " + word, add_special_tokens=False).input_ids]
+pieces = [
+    tokenizer.decode([i])
+    for word in words
+    for i in tokenizer(" " + word, add_special_tokens=False).input_ids
+]
 fig, ax = plots.figure(height=3.2)
 ax.imshow(table, aspect="auto", extent=(0, len(wave) / 16_000, len(pieces), 0), vmin=0)
-for start in true:
-    ax.axvline(start, color=plots.ORANGE, linewidth=1)
+sizes = [len(tokenizer(" " + word, add_special_tokens=False).input_ids) for word in words]
+for start, first, size in zip(true, np.cumsum([0, *sizes]), sizes, strict=False):
+    ax.plot([start, start], [first, first + size], color=plots.ORANGE, linewidth=2)
 ax.set(xlabel="seconds (orange: where a word begins, by forced alignment)")
 ax.set_yticks(np.arange(len(pieces)) + 0.5, pieces)
-plots.show(fig, "A staircase from the first word to the last; its steps lie at the orange lines.")
+plots.show(fig, "A staircase from the first word to the last; its steps lie near the orange marks.")
 
 # %% [markdown]
 r"""
-Nobody told Whisper when a word is said; here it wrote texts without times. To write the next word it has to look at where that word is, and so the knowledge is there, in the attention. Letters alone are not bad either, for words of a steady reader come at a steady pace, so mark by how much listening beats them and not how small the number is. Whether all heads or eight makes less of a difference than which row one takes; with one reader and 66 words we would not swear to the order. (And our truth is a guess itself, by another program. The largest errors are at words after a pause: the path is already at the next word while nothing is said.)
+Nobody told Whisper when a word is said; here it wrote texts without times. To write the next word it has to look at where that word is, and so the knowledge is there, in the attention. Letters alone are not bad either, for words of a steady reader come at a steady pace, so mark by how much listening beats them and not how small the number is. Which row one takes decides. All heads or eight is another matter: the eight are *late*, and steadily so (the number with a sign), and if one takes that off, they are the nearer ones. So a single number, the median distance, has two causes, and with one reader and 66 words we would not swear to the order. (And our truth is a guess itself, by another program.)
 
 ## 5 Stretch: without a decoder
 
@@ -861,12 +922,17 @@ for words, (few_said, few, _) in sorted(others.items()):
         best = head(model.hear(few)).argmax(-1).tolist()  # (B, T)
     written = [ctc_collapse(row, 10) for row in best]
     counted[words] = np.mean([len(row) for row in written])
-    print(f"{words:>11} {share(listen(listener, few), few_said):>14.0%} {share(written, few_said):>12.0%} {counted[words]:>12.1f}")
+    failed = [len(a) != len(b) for a, b in zip(written, few_said.tolist(), strict=True) if a != b]
+    print(
+        f"{words:>11} {share(listen(listener, few), few_said):>14.0%} {share(written, few_said):>12.0%} {counted[words]:>12.1f}"
+    )
+    if words == 3:
+        print(f"{'':>11} of {len(failed)} wrong strings by CTC {sum(failed)} have the wrong length")
 assert counted[2] < 2.4 and counted[4] > 3.5, "it should write about as many digits as were said"
 
 # %% [markdown]
 r"""
-It counts. Each of its symbols belongs to a slice of the sound, and it has no decoder that could have learned how sentences usually go. That is its strength, and its weakness: no decoder helps it where the sound is unclear, either: on strings of three, the only ones that both have met, it stays behind. Both kinds are in use.
+It counts. Each of its symbols belongs to a slice of the sound, and it has no decoder that could have learned how sentences usually go. On strings of three it stays behind, but be fair: it had fewer steps (with 500, as the decoder had, we got 83%), and most of its faults are of length. Our digits are drawn by lot, so all that a decoder can know of them beforehand is that they are three. What puts it ahead here is the very vice that section 1 caught it with. In real sentences a decoder knows more than their length. Both kinds are in use.
 
 ## 6 Your own voice
 
@@ -883,19 +949,20 @@ print("you said:" if len(mine.wave) else "nobody spoke, so here is a recording:"
 # %% [markdown]
 r"""
 Try what you have learned against it: mumble; hurry; say nothing for five seconds; say a name that it cannot know, and help it by a prompt. Then compare with `rates_of` what it makes of your accent and of somebody else's.
+
 ## Summary
 
 1. Sound to text is sequence to sequence: an encoder over slices of a spectrogram, a decoder that writes and looks. Ten seconds suffice for digits by most voices never heard.
 2. Whisper is the same architecture. Its weights, under other names, give the same logits in PyTorch's layers.
 3. A decoder is a language model: it writes what is usual, three digits, or *you*, also where nothing was said. Feed it as it was trained.
 4. The word error rate counts changed, inserted and missing words for each word said, after normalising, with an interval, and for each kind of voice.
-5. The cross-attention knows when a word was said; dynamic time warping reads it off.
+5. Whisper's cross-attention tells when a word was said; dynamic time warping reads it off. A staircase alone proves nothing: silence a word, move the beginning.
 
 **Next:** lesson 20. An ear for SmolLM2, and then everything at once.
 
 ## Further reading
 
-- Radford et al., 2023, "Robust speech recognition via large-scale weak supervision" (Whisper): §2, and §3.7 on what it invents.
+- Radford et al., 2023, "Robust speech recognition via large-scale weak supervision" (Whisper): §2, and §6 on loops and inventions.
 - Koenecke et al., 2024, "Careless Whisper: speech-to-text hallucination harms".
 - Graves et al., 2006, "Connectionist temporal classification": §3.
 - Sakoe and Chiba, 1978, "Dynamic programming algorithm optimization for spoken word recognition".

@@ -2,7 +2,7 @@
 r"""
 # 20 · Everything at once
 
-Say *Hungary*, in a voice that the model has never heard. It answers: *Budapest*. Nobody trained the ear on that question, or on any; it has only learned where words lie. Say *what thing is it* and show it a picture: it answers, and says the answer aloud.
+Say *Hungary*, in a voice that the model has never heard. It answers: *Budapest*. Nobody trained the ear on that question, or on any; it has only learned, from other voices, where words lie. Say *what thing is it* and show it a picture: it answers, and says the answer aloud.
 
 This is the last lesson, and there is little in it that you have not built: the encoder of lesson 4, the spectrogram of lesson 15, the shared space of lesson 16, the eye of lesson 18. New is only an **ear**, made as the eye was, whose words a frozen language model takes for its own; and then everything stands in one prompt. We shall also ask what the ear is good for. There are rivals that need no training at all.
 
@@ -10,6 +10,8 @@ This is the last lesson, and there is little in it that you have not built: the 
 """
 
 # %%
+from difflib import get_close_matches
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -343,9 +345,22 @@ for name, (some, truth) in {"validation voices": chosen_on, "new voices": (new_w
     told(name, right)
     assert right.float().mean() > 0.85, "in our runs 95% and more were right"
 
+
+def eight(tokens, mask):
+    """Every clip brought to eight slices: (B, 1920)."""
+    return torch.stack([F.adaptive_avg_pool1d(t[m].T, 8).flatten() for t, m in zip(tokens, mask, strict=True)])
+
+
+clips = eight(tokens, mask)
+means = torch.stack([clips[which == word].mean(0) for word in range(len(WORDS))])
+nearest = torch.cdist(eight(*listen(new_waves)), means).argmin(dim=1)
+told("new voices, nearest mean clip", nearest == torch.tensor(new_which))
+
 # %% [markdown]
 r"""
-(With two other seeds it was 98 and 99%.) And now the moment for which this ear was made. A country is said, once, by one of the new voices. The soft token goes where the word would stand. Nothing in the language model was trained, and the ear has never met a capital.
+(With two other seeds it was 98 and 99%.) How hard is that? The third line is a rival without any training: each clip is brought to eight slices, and the word is taken whose *mean clip* is nearest. A logistic regression on the same eight slices, which is no network at all, got 99% as our ear does. So in a closed world of single words it is not the Transformer that does it; what we want of it is that its answer is a *vector among words*.
+
+And now the moment for which this ear was made. A country is said, once, by one of the new voices. The soft token goes where the word would stand. Nothing in the language model was trained, and the ear has never met a capital.
 
 **Predict:** true words reached the ceiling of section 2. How far below it will spoken words be? And what, if the sounds are exchanged, so that each question gets another country's sound?
 """
@@ -359,14 +374,18 @@ asked = [
 country_waves = speech.speak(asked)
 soft, weights = hear_words(country_waves)  # (51, 1, d_model)
 answers = tell(CAPITAL_PROMPT, sounds=soft)
-for (country, voice, *_), answer in list(zip(asked, answers, strict=True))[:6]:
+first = [HEARD.index("Hungary"), *range(5)]
+for (country, voice, *_), answer in [(asked[i], answers[i]) for i in first]:
     print(f"{voice:<9}says {country:<11}and it answers {answer}")
-Audio(np.concatenate(country_waves[:6]), rate=RATE)
+Audio(np.concatenate([country_waves[i] for i in first]), rate=RATE)
 
 # %% tags=["nbval-ignore-output"]
+with torch.no_grad():
+    raw = tell(CAPITAL_PROMPT, sounds=ear(*listen(country_waves)))  # without the last attention
 right = {
     "true words": [known[country] for country in HEARD],
     "heard": list(map(is_capital, answers, HEARD)),
+    "the ear's own vector": list(map(is_capital, raw, HEARD)),
     "another country's sound": list(map(is_capital, answers[1:] + answers[:1], HEARD)),
 }
 for name, hits in right.items():
@@ -378,11 +397,11 @@ assert rates["another country's sound"] < 0.1, "the answer should follow the sou
 
 # %% [markdown]
 r"""
-It hears, and it *knows* what it has heard. (With two other seeds 84 and 82%. The intervals count countries; the voices are twelve, and one synthesiser's.) Vienna and Oslo stood in its prompt, all the others in its memory of texts. The sound went through your spectrogram, your encoder and your pooling; it became a vector in a space that was made for written words; and there it was taken for one.
+It hears, and it *knows* what it has heard. (With two other seeds 84 and 82%. The intervals count countries; the voices are twelve, and one synthesiser's.) Vienna and Oslo stood in its prompt, all the others in its memory of texts. The sound went through your spectrogram, your encoder and your pooling; it became a vector among written words, and with the last attention a mean of them in which one word has nearly all the weight; and there it was taken for that word. (The ear's own vector is not: it is nearest to the right word and yet too far from it, as in lesson 18.)
 
 ## 4 What it cannot hear
 
-A demonstration is the best case. Four questions show the limits; **predict** each before you run the cell below.
+A demonstration is the best case. Four questions show the limits; **predict** each before you run the cells below.
 
 1. *Silence* (as a microphone gives it, a very faint hiss), bursts of noise, tones, and ordinary words that are not among the 75: what will it hear, if anything?
 2. The twelve countries that were **never spoken** in training. Their embeddings are in the table as all the others are. May the ear, which landed on so many words, find these too, if we offer them as candidates?
@@ -419,7 +438,7 @@ assert found.float().mean() < 0.15, "what was never heard should not be found"
 
 # %% [markdown]
 r"""
-It hears what *sounds* alike: Iraq as Iran, Italy as India. Among all the words none of the twelve is found; among the twelve alone it is right a little more often than one in twelve, so next to nothing of how letters sound has been learned on the way. A model that can find words it never heard must be trained on very many (as Whisper was), or spell.
+It hears what *sounds* alike: Iraq as Iran, Italy as India. Among all the words none of the twelve is found; among the twelve alone it is right two to four times as often as by chance (in four trainings of ours 15 to 32%), but that comes from two or three countries whose sound it happens to place well, and most are never found. Little of how letters sound has been learned on the way. A model that can find words it never heard must be trained on very many (as Whisper was), or spell.
 
 The honest thing to do with an uncertain ear is to say *pardon?*
 
@@ -446,16 +465,14 @@ def refuse(weights, threshold):
 refuse = checks.refuse(refuse)
 
 # %% tags=["nbval-ignore-output"]
-# Chosen on the validation voices, so that one in twenty of their words is refused; then fixed.
-threshold = sure["validation voices"].quantile(0.05).item()
-print(f"threshold {threshold:.2f}")
+threshold = sure["validation voices"].quantile(0.05).item()  # one in twenty of them is refused
+print(f"threshold {threshold:.2f}, chosen on the validation voices")
 cases = {"words by new voices": hear_words(new_waves)[1], "countries never heard": strange}
 cases |= {name: heard for name, (_, heard) in heard_in.items()}
 for name, heard in cases.items():
-    answers_given = refuse(heard[:, 0], threshold)
-    refused = sum(answer is None for answer in answers_given)
-    print(f"{name:<24}refused {refused} of {len(answers_given)}")
-    assert name != "words by new voices" or refused < 0.2 * len(answers_given), "most are words"
+    refused = refuse(heard[:, 0], threshold).count(None)
+    print(f"{name:<24}refused {refused} of {len(heard)}")
+    assert name != "words by new voices" or refused < 0.2 * len(heard), "most are words"
 
 
 # %% tags=["nbval-ignore-output"]
@@ -522,11 +539,14 @@ written_right = [word == country.lower() for word, country in zip(spelled, HEARD
 told("Whisper writes the word", written_right)
 read = [write_after(CAPITAL_PROMPT.replace(SOUND, " " + text.strip(".!? "))) for text in transcripts]
 told("and SmolLM2 answers its capital", list(map(is_capital, read, HEARD[:18])))
-told("our ear, the same clips", right_by_ear[:18])
+names = [country.lower() for country in COUNTRIES]
+near = [get_close_matches(word, names, 1, cutoff=0)[0] for word in spelled]  # a list to choose from
+told("the nearest name in a list", [a == b.lower() for a, b in zip(near, HEARD, strict=False)])
+told("our ear, capitals, the same clips", right_by_ear[:18])
 
 # %% [markdown]
 r"""
-*Friends* for France, *Is real* for Israel: the transcripts of somebody who expects sentences. Whisper's decoder is a language model (lesson 19), a lone word out of nowhere is unusual in it, and so it writes something more usual. Is the *sound* not understood, then, or only not written? There is a way to find out, and it is one of the best tricks in this course: **do not let it write; ask it.** Give it each candidate in turn, and see how likely it finds that one.
+*Friends* for France, *Is real* for Israel: the transcripts of somebody who expects something else. Whisper's decoder is a language model (lesson 19), and where it is unsure it writes what is usual. (Not because the word is alone: in *The country is France*, by the same voices, half of the names were wrong as well.) And the comparison is not fair: our ear was told which 75 words there are, and Whisper was not. With a list of the 63 countries beside it, and the nearest spelling taken from it, a good part of the gap is gone. Is the *sound* understood, then, and only not written? There is a way to find out, and it is one of the best tricks in this course: **do not let it write; ask it.** Give it each candidate in turn, and see how likely it finds that one.
 
 ### Exercise 20.5 · `candidate_scores` ★★★ · 15 minutes
 
@@ -562,7 +582,7 @@ candidate_scores = checks.candidate_scores(candidate_scores)
 
 # %% [markdown]
 r"""
-Sixteen clips, at the same speeds and pitches as above: eight countries that our ear knows, and eight that it has *never heard*. Candidates are all 63 countries. **Predict:** how many of the first eight, how many of the last?
+Twelve clips, at the same speeds and pitches as above, in a window of three seconds (who need not write need not stop, so a short one is enough): six countries that our ear knows, and six that it has *never heard*. Candidates are all 63 countries. **Predict:** how many of the first six, how many of the last?
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -570,8 +590,8 @@ BEGIN = whisper_tokenizer.convert_tokens_to_ids(["<|startoftranscript|>", "<|not
 options = [
     whisper_tokenizer(f" {country}.", add_special_tokens=False).input_ids for country in COUNTRIES
 ]
-clip_of = [*HEARD[:8], *UNHEARD[:8]]
-how = [clip[1:] for clip in asked[:8]]  # voice, speed and pitch
+clip_of = [*HEARD[:6], *UNHEARD[:6]]
+how = [clip[1:] for clip in asked[:6]]  # voice, speed and pitch
 clips = speech.speak([(c, *h) for c, h in zip(clip_of, 2 * how, strict=True)], rate=16_000)
 guessed = []
 for clip in bar(clips, "asking"):
@@ -582,8 +602,8 @@ for clip in bar(clips, "asking"):
 
 print([(said, guess) for said, guess in zip(clip_of, guessed, strict=True)])
 asked_right = [said == guess for said, guess in zip(clip_of, guessed, strict=True)]
-told("asked, countries that the ear knows", asked_right[:8])
-told("asked, countries never heard by it", asked_right[8:])
+told("asked, countries that the ear knows", asked_right[:6])
+told("asked, countries never heard by it", asked_right[6:])
 assert np.mean(asked_right) > 0.6, "asked, it should know most of them"
 
 # %% [markdown]
@@ -593,24 +613,26 @@ The sound *was* understood, far better than it was written: it is the free writi
 | | words of its training | words never heard | needs |
 | --- | --- | --- | --- |
 | our ear | nearly all | next to none | 3,375 labelled clips, ten seconds of training, a list of words |
-| cascade: Whisper writes, SmolLM2 reads | half of lone words; in sentences it writes well (lesson 19) | no difference to it | nothing |
-| Whisper is asked | nearly all | most | a list of words, and a third of a second for each |
+| cascade: Whisper writes, SmolLM2 reads | half of these names, seven in ten with a list | no difference to it (we got half of twelve) | nothing |
+| Whisper is asked | nearly all | most | a list of words, and half a second for each clip |
 
-Nothing here shows that *softness* gains anything. (Put the most likely word's embedding in place of the mean: we got the same share of capitals.) In a closed world a trained ear is quick and good; where anything may be said, the transcript wins. What speaks for tokens of sound in large models, which are trained with them, is what a transcript *throws away*: who speaks, how, and whether it was a question. Three sentences, once with a full stop and once with a question mark, by three voices; listen to the first pair, and look how many question marks are written:
+Nothing here shows that *softness* gains anything. (Put the most likely word's embedding in place of the mean: we got the same share of capitals.) In a closed world a trained ear is quick and good; where anything may be said, the transcript wins. What speaks for tokens of sound in large models, which are trained with them, is what a transcript *throws away*: who speaks, how, and whether it was a question. Three sentences, once with a full stop and once with a question mark, by two voices; and three whose *words* make a question. Listen to the first pair (the difference is faint), and look how many question marks are written:
 """
 
 # %% tags=["nbval-ignore-output"]
-texts = ["The train has left", "You are coming home", "The shop is open"]
-pairs = [(text + end, voice, 150, 50) for voice in voices[:3] for text in texts for end in ".?"]
-both = speech.speak(pairs, rate=16_000)
+texts = [text + end for text in ("The train has left", "You are coming home", "The shop is open") for end in ".?"]
+texts += ["Has the train left?", "Are you coming home?", "Is the shop open?"]
+both = speech.speak([(text, voice, 150, 50) for voice in voices[:2] for text in texts], rate=16_000)
 ids = whisper.generate(encoder_outputs=BaseModelOutput(encode([np.pad(w, 4800) for w in both], 800)), max_new_tokens=12)
-written = whisper_tokenizer.batch_decode(ids, skip_special_tokens=True)
-for end, some in ((".", written[::2]), ("?", written[1::2])):
-    print(f"said with {end!r}: a question mark in {sum('?' in text for text in some)} of {len(some)}")
+written = np.array(["?" in text for text in whisper_tokenizer.batch_decode(ids, skip_special_tokens=True)]).reshape(2, 9)
+for name, some in (("full stop", written[:, :6:2]), ("question mark", written[:, 1:6:2]), ("question's words", written[:, 6:])):
+    print(f"said with a {name:<17}a question mark in {some.sum()} of {some.size}")
 Audio(np.concatenate(both[:2]), rate=16_000)
 
 # %% [markdown]
 r"""
+It writes the mark by the order of the words, and not by the tune.
+
 ## 6 Say it, find the picture
 
 Ear and eye have never met. Each was aligned with the words of a language model, one by sounds, the other by pictures. So a sound and a picture of the same thing should lie near each other, with **the word as the bridge**, though no pair of sound and picture was ever shown to anyone.
@@ -706,7 +728,7 @@ find = checks.find(find)
 
 # %% [markdown]
 r"""
-(Two classifiers that know the same list of words could do that by name. So we print a harder test besides: the raw vectors of ear and eye, before any list is consulted.) One picture of each of the 24 things hangs in a gallery, number and colour drawn by lot, all of them combinations that the eye was not trained on. Each thing is said by two new voices. **Predict:** how often is the right picture the first?
+(Two classifiers that know the same list of words could do that by name. So we print a harder test besides: the raw vectors of ear and eye, before any list is consulted. But do not read too much into the *word*: when we trained both on a table of random vectors in place of the words', sound and picture met as well; only with ear and eye on two different tables they did not, 15%. What binds them is a common code. That ours is made of words is good for something else: a language model reads it.) One picture of each of the 24 things hangs in a gallery, number and colour drawn by lot, all of them combinations that the eye was not trained on. Each thing is said by two new voices. **Predict:** how often is the right picture the first?
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -805,7 +827,7 @@ other_partners = checks.other_partners(other_partners)
 
 # %% [markdown]
 r"""
-Thirty-six new pictures, of combinations that the eye was not trained on; to each a question in a new voice, twelve of each kind. **Predict** the rows: true words on both sides; seen and heard; another picture; another question; a blank picture; silence for a question.
+Thirty-six new pictures, of combinations that the eye was not trained on; to each a question in a new voice, twelve of each kind. **Predict** the rows: true words on both sides; seen and heard; the likeliest words of eye and ear put together by a rule, without any language model; another picture; another question; a blank picture; silence for a question.
 """
 
 # %%
@@ -821,7 +843,10 @@ question_waves = speech.speak([
 ])  # fmt: skip
 
 # %% tags=["nbval-ignore-output"]
-seen, (heard, _) = see(exam_pictures), hear_words(question_waves, sentence_ear, spoken_table, 1.8)
+seen, (heard, weights) = see(exam_pictures), hear_words(question_waves, sentence_ear, spoken_table, 1.8)
+with torch.no_grad():  # a rival: the likeliest words of eye and ear, put together by a rule
+    named = hear(eye(exam_pictures), seen_table, 20)[1].argmax(-1)  # (36, 3), places in SEEN
+    kind = (weights.argmax(-1)[:, None] == places).sum(-1).argmax(-1)  # (36,), which question
 true_seen = torch.stack([embeddings(combination) for combination in exam])
 true_heard = spoken_table[places[kinds]]  # (36, 4, d_model)
 by_kind = [[i for i, k in enumerate(kinds) if k == kind] for kind in range(3)]
@@ -835,9 +860,11 @@ silence, unsure = hear_words(quiet, sentence_ear, spoken_table, 1.8)
 
 # %% tags=["nbval-ignore-output"]
 said, turned = tell(OMNI, seen, heard, 2), tell(OMNI, seen, heard.roll(-1, 0), 2)
+print("silence is heard as:", " ".join(SPOKEN[i] for i in unsure[0].argmax(-1)))
 answers = {
     "true words on both sides": tell(OMNI, true_seen, true_heard, 2),
     "seen and heard": said,
+    "the same, no language model": [SEEN[named[i, WHERE[k]]] for i, k in enumerate(kind)],
     "another picture": [said[i] for i in other],
     "another question": turned,
     "a blank picture": tell(OMNI, blank, heard, 2),
@@ -850,7 +877,7 @@ for name, hits in omni.items():
 
 # %% tags=["nbval-ignore-output"]
 rows = {name: share(hits) for name, hits in omni.items()}
-fig, ax = plots.figure(height=2.5)
+fig, ax = plots.figure(height=2.8)
 plots.shares(ax, rows, ours="seen and heard")
 ax.set(xlabel="answers right, of 36")
 plots.show(fig, "Seen and heard is nearly as good as true words on both sides; every control is far below.")
@@ -860,11 +887,13 @@ assert rows["seen and heard"][0] > rows["true words on both sides"][0] - 0.15, "
 
 # %% [markdown]
 r"""
-It needs both sides. (So it was with two other ears and eyes: 89 and 92% seen and heard.) With another question *to the same picture*, the answer is wrong for the old question and right for the new one: read that line first, for it is the evidence. *Another picture* must be at 0 if the answers are as good as they are; what it rules out is a model that says the same whatever it sees. The blank picture and silence get about what always giving the commonest answer of each kind would get, a third. (Silence is no word that the ear has, so something becomes of it.)
+It needs both sides. (So it was with two other ears and eyes: 89 and 92% seen and heard.) With another question *to the same picture*, the answer is wrong for the old question and right for the new one: read that line first, for it is the evidence. *Another picture* must be at 0 if the answers are as good as they are; what it rules out is a model that says the same whatever it sees. The blank picture gets what guessing would. Silence becomes one of the three sentences, the same one each time (printed above), so a third of the questions are the ones that it seems to hear.
 
-What the second ear knows are *three sentences*, and not nine words: put the words together in another order, *what color are there*, and it will tell you one of the three. And how sure must it be, for `converse` to answer? The rule of section 4, on the validation voices: the least sure of its four words must be surer than in all but one in twenty of their questions.
+And the rival without a language model has *everything* right! This exam asks for nothing that SmolLM2 knows and eye and ear do not. Where it errs, the words were right, and the reader took a colour for a thing. So it is no test of knowledge, as the capitals were; it shows that three kinds of tokens can stand in one prompt and be read together, and that nobody needs to write the rule.
 
-**And aloud.** Everything in one function: a picture and a sound in, a sound out. (Every part of it is yours, but for the voice and SmolLM2's 134 million numbers.)
+What the second ear knows is little more than *three sentences*: say *what time is it*, and see what becomes of it below. And how sure must it be, for `converse` to answer? The rule of section 4, on the validation voices: the least sure of its four words must be surer than in all but one in twenty of their questions.
+
+**And aloud.** Everything in one function: a picture and a sound in, a sound out. (Every part of it is one that you have built once, but for the voice and SmolLM2's 134 million numbers.)
 """
 
 
@@ -873,6 +902,10 @@ waves, _ = speech.by_voices(2 * QUESTIONS, "validation", seed=13)
 least = hear_words(waves, sentence_ear, spoken_table, 1.8)[1].amax(-1).amin(-1)  # (B,)
 needed = least.quantile(0.05).item()
 print(f"needed {needed:.3f}; in silence the least sure word has {unsure[0].amax(-1).min():.3f}")
+(wave,) = speech.speak([("what time is it", voices[0], 160, 50)])
+_, weights = hear_words([wave], sentence_ear, spoken_table, 1.8)
+heard_as = " ".join(SPOKEN[i] for i in weights[0].argmax(-1))
+print(f"'what time is it' is heard as {heard_as!r}, refused: {None in refuse(weights[0], needed)}")
 
 
 def converse(picture, wave):

@@ -103,6 +103,7 @@ recall_at_k = Exercise(
         Case(normal(4, 8, 8).double(), 2),
         Case(torch.tensor([[-0.5, 0.4, 0.2], [0.7, -0.1, 0.3], [0.6, -0.2, 0.5]]), 5),
         Case(torch.full((2, 2), 0.5), 2),
+        Case(torch.tensor([[0.5, 0.4998], [0.3, 0.3001]]), 1),
         Case(torch.tensor([[0.2]]), 1),
         Case(normal(5, 300, 300) + 0.3 * torch.eye(300), 7),
     ],
@@ -190,6 +191,13 @@ recall_at_k = Exercise(
             "You count the rows whose right column is exactly at rank `k`. The better ranks count "
             "as well.",
             _exactly_at_k,
+        ),
+        Mistake(
+            "not_averaged",
+            "That is one number for each row. Recall is one number for all: take the mean.",
+            lambda similarity, k: (
+                (similarity >= similarity.diagonal()[:, None]).sum(1) <= k
+            ).float(),
         ),
         Mistake(
             "count_for_share",

@@ -99,6 +99,12 @@ zero_shot = Exercise(
             _classifier(prompt=lambda x: F.normalize(x, dim=1)),
         ),
         Mistake(
+            "normalised_over_the_classes",
+            "You normalise along axis 0, over the classes. Each vector is to get length 1: "
+            "`dim=-1`.",
+            _classifier(prompt=lambda x: F.normalize(x, dim=0)),
+        ),
+        Mistake(
             "first_prompt_only",
             "Only the first prompt of each class is used. Take the mean over all of them, "
             "`.mean(1)`.",

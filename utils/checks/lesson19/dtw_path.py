@@ -17,17 +17,20 @@ def _usable(cost):
         raise ValueError(f"the cost has shape {tuple(cost.shape)}: a table with entries is needed")
 
 
-def _paths(cost, steps=STEPS):
+def _paths(cost, steps=STEPS, diagonal=1):
     """The cheapest path to the last cell, and its price: of each cell the best way is kept."""
     n, m = cost.shape
     cost, best, before = cost.tolist(), {}, {}
     for i, j in itertools.product(range(n), range(m)):
         ways = [(i - a, j - b) for a, b in steps if (i - a, j - b) in best]
-        if ways:
-            before[i, j] = min(ways, key=best.get)
-        elif (i, j) != (0, 0):
-            continue  # no step leads here
-        best[i, j] = cost[i][j] + best.get(before.get((i, j)), 0.0)
+        if (i, j) == (0, 0):
+            best[i, j] = cost[i][j]
+        elif ways:  # to some cells no step may lead
+            prices = {way: best[way] + cost[i][j] for way in ways}
+            if (i - 1, j - 1) in prices:
+                prices[i - 1, j - 1] += (diagonal - 1) * cost[i][j]
+            before[i, j] = min(prices, key=prices.get)
+            best[i, j] = prices[before[i, j]]
     path = [(n - 1, m - 1)]
     while path[-1] in before:
         path.append(before[path[-1]])
@@ -145,6 +148,12 @@ dtw_path = Exercise(
             "no_diagonal",
             "The diagonal step (1, 1) is missing.",
             _of(lambda cost: [*_paths(cost, ((1, 0), (0, 1)))[1]]),
+        ),
+        Mistake(
+            "diagonal_counted_twice",
+            "A step along the diagonal costs you twice the cell. Some books do that; here the sum "
+            "counts each cell of the path once.",
+            _of(lambda cost: list(_paths(cost, diagonal=2)[1])),
         ),
         Mistake(
             "dearest",

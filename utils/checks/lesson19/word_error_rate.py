@@ -40,6 +40,20 @@ def _distance(a, b, insert=1, delete=1, change=1):
     return row[-1]
 
 
+def _two_ways(r, h, left_out):
+    """The table with only two of the three neighbours; the borders are right."""
+    table = {(i, 0): i for i in range(len(r) + 1)} | {(0, j): j for j in range(len(h) + 1)}
+    for i, x in enumerate(r, 1):
+        for j, y in enumerate(h, 1):
+            ways = {
+                "insertion": table[i, j - 1] + 1,
+                "deletion": table[i - 1, j] + 1,
+                "change": table[i - 1, j - 1] + (x != y),
+            }
+            table[i, j] = min(price for name, price in ways.items() if name != left_out)
+    return table[len(r), len(h)]
+
+
 def _rate(
     split=str.split,
     distance=_distance,
@@ -147,6 +161,18 @@ word_error_rate = Exercise(
             "substitutions_count_twice",
             "A wrong word counts as two errors with you. It is one: a substitution.",
             _rate(distance=lambda r, h: _distance(r, h, change=2)),
+        ),
+        Mistake(
+            "no_insertion_in_the_table",
+            "Inside the table you never insert: the neighbour with one word less of what was "
+            "*written* is missing from the minimum.",
+            _rate(distance=lambda r, h: _two_ways(r, h, "insertion")),
+        ),
+        Mistake(
+            "no_deletion_in_the_table",
+            "Inside the table you never delete: the neighbour with one word less of what was "
+            "*said* is missing from the minimum.",
+            _rate(distance=lambda r, h: _two_ways(r, h, "deletion")),
         ),
         Mistake(
             "place_by_place",

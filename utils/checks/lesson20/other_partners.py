@@ -65,6 +65,26 @@ def _greedily(truths):
     return partners
 
 
+def _greedily_given_up(truths):
+    """As above, and an error where none is left."""
+    _usable(truths)
+    free, partners = list(range(len(truths))), []
+    for truth in truths:
+        left = [j for j in free if truths[j] != truth]
+        if not left:
+            raise ValueError("no free item with another answer is left")
+        free.remove(left[0])
+        partners.append(left[0])
+    return partners
+
+
+def _by_rank(truths):
+    """The turned row as it is: partner i is given to item i, not to the i-th of the sorted row."""
+    most = _usable(truths)
+    order = sorted(range(len(truths)), key=lambda i: str(truths[i]))
+    return order[most:] + order[:most]
+
+
 def _shuffled(truths):
     _usable(truths)
     order = list(range(len(truths)))
@@ -162,6 +182,19 @@ other_partners = Exercise(
             "greedy",
             "Taking the first free item that differs can leave a bad one over for the last.",
             _greedily,
+        ),
+        Mistake(
+            "greedy_gives_up",
+            "Taking the first free item that differs leaves a bad one over for the last, and you "
+            "call that impossible. For a, a, a, b, c, d each of the first three can have one of the "
+            "last three, and the other way round.",
+            _greedily_given_up,
+        ),
+        Mistake(
+            "given_by_rank",
+            "The turned row is right, but its entry i is for the i-th item of the *sorted* row. "
+            "You give it to item i of the list: `partners[order[i]] = ...`.",
+            _by_rank,
         ),
         Mistake(
             "shuffled",

@@ -112,6 +112,12 @@ refuse = Exercise(
             _of(_largest, other=0),
         ),
         Mistake(
+            "place_0_lost",
+            "Place 0 is refused as well: is there an `or None`, or an `if place`? 0 counts as "
+            "false. Ask for the weight, not for the place.",
+            lambda weights, threshold: [i or None for i in _refuse(weights, threshold)],
+        ),
+        Mistake(
             "refusals_left_out",
             "Refused rows are missing. The list has one entry a row, `None` for a refusal.",
             _drops,
