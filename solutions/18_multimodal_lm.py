@@ -360,7 +360,7 @@ Everything is ready but the last step. Let the language model write after splice
 ### Exercise 18.4 · `answer_ids` ★★ · 10 minutes
 
 - `model`: a language model; `input_ids`: `(B, T)` with N placeholders a row; `soft_tokens`: `(B, N, d_model)`
-- splice with `splice_embeddings` and the model's own table, `model.get_input_embeddings().weight`; then `model.generate`, greedy, with `inputs_embeds` and an attention mask of ones `(B, T)`, and `max_new_tokens`
+- splice with `splice_embeddings` and the model's own table, `model.get_input_embeddings().weight`; then `model.generate`, greedy, with `inputs_embeds` an attention mask of ones `(B, T)` (so that it need not guess one), and `max_new_tokens`
 - returns `(B, n)`: the *new* tokens only. Look at what `generate` returns: given embeddings, it has no tokens of the prompt to repeat
 - the model stays as it was, its weights and its mode
 
@@ -447,7 +447,7 @@ assert 0.3 < own.mean() < 0.8, "nearest, but far from near"
 
 # %% [markdown]
 r"""
-The cross-entropy asked for the right word to be the *nearest*, and the eye did just that. It never asked for it to be *near*. A vector that is about as far from its word as *two different words* can be from one another satisfies the loss, if it is farther still from all others. Is that what misleads the reader? Then *true* words, moved away from their places by noise, must mislead it as well. No eye, then, and no picture: ten combinations from training, each with the true words turned away from themselves in a random direction, up to a cosine that we choose.
+The cross-entropy asked for the right word to be the *nearest*, and the eye did just that. It never asked for it to be *near*. A vector that is farther from its word than *some pairs of different words* are from one another satisfies the loss, if it is farther still from all others. Is that what misleads the reader? Then *true* words, moved away from their places by noise, must mislead it as well. No eye, then, and no picture: ten combinations from training, each with the true words turned away from themselves in a random direction, up to a cosine that we choose.
 
 **Predict:** with a cosine of 0.5, how many of these vectors have still their own word as nearest of all 49,152? And how many captions are right?
 """
@@ -496,9 +496,9 @@ plots.show(fig, "At every cosine the nearest word is right; most captions only f
 
 # %% [markdown]
 r"""
-There is the explanation. At 0.5 the nearest word is still the right one, and the reader can do next to nothing with it: it has only ever met the words themselves, and what is 60 degrees away from them is a stranger. From 0.9 on it reads. The dotted line is where our eye stands. **Near, not nearest.**
+There is the explanation. At 0.5 the nearest word is still the right one, and the reader can do next to nothing with it: it has only ever met the words themselves, and what is 60 degrees away from them, in a direction that it did not choose, is a stranger. From 0.9 on it reads most captions. (Ten captions for each point, and one draw: the curve is rough.) The dotted line is where our eye stands. So for vectors that were made without asking the reader: **near, not nearest.** (Section 9 asks the reader, and there it will be otherwise.)
 
-What would bring it near? A last attention. Let each soft token be a query, let the caption words be keys *and* values: it becomes a weighted mean of real word embeddings, and where the eye is sure, that is the word itself. It is the same softmax that the loss has trained, with the same scale.
+What would bring it near? A last attention. Let each soft token be a query, let the caption words be keys *and* values: it becomes a weighted mean of real word embeddings, and where the eye is sure, nearly all the weight is on one word: the token *is* that word, or nearly. It is the same softmax that the loss has trained, with the same scale.
 """
 
 
@@ -522,6 +522,7 @@ pairs = zip(captions, asked, strict=True)
 several = [a for a, (number, _, thing) in pairs if number != "one" and thing[-1] != "s"]
 plural = sum(caption.rstrip(".").endswith("s") for caption in several)
 print(f"of {len(several)} captions about several things, {plural} end in an s")
+print(f"soft token and its word: mean cosine {F.cosine_similarity(soft, true_words(asked), dim=-1).mean():.2f}")
 
 # %% [markdown]
 r"""
@@ -628,8 +629,6 @@ A fair exam is written before the pictures are seen. Ours was not quite: while w
 QUESTIONS, SHOWN = quizzes.QUESTIONS_OF_THINGS, quizzes.WORKED_EXAMPLES
 for question, answers_of in QUESTIONS.items():
     print(f"{question:<29}{', '.join(answers_of)}")
-
-# %%
 BEFORE = ["two black ", "one white ", "three silver ", "four golden "]
 
 
@@ -666,7 +665,7 @@ def exam(question, pool, most=6):
 
 # %% [markdown]
 r"""
-It is multiple choice: the reader's answer is the one, of those listed, to which it gives the largest probability. There are as many questions for each answer: whoever always says the same is right by chance only, one in four for four answers. And one thing more, for small language models love some words whatever they are asked. So we subtract from each answer's log-probability its **mean over all true words**: how much the reader likes the answer anyway (Zhao et al., 2021, "Calibrate before use"). Both columns are shown. **Predict:** which of the six questions will SmolLM2 fail?
+It is multiple choice: the reader's answer is the one, of those listed, to which it gives the largest probability. There are as many questions for each answer: whoever always says the same is right by chance only, one in four for four answers. (Of an answer of two tokens, such as *meow*, the first counts.) And one thing more, for small language models love some words whatever they are asked. So we subtract from each answer's log-probability its **mean over the true words of a balanced set**: how much the reader likes the answer anyway (Zhao et al., 2021, "Calibrate before use", take it from an input without content; the mean over a batch is from Zhou et al., 2024, "Batch calibration"). Both columns are shown. **Predict:** which of the six questions will SmolLM2 fail?
 """
 
 # %% tags=["nbval-ignore-output"]
@@ -687,13 +686,12 @@ assert kept == list(QUESTIONS)[:4], "the first four questions are kept, the last
 r"""
 The legs it cannot count, and its *yes* or *no* is no better than a coin. These two go. No eye will mend them. Four are left.
 
-Now the pictures: held-out combinations, and five ways to answer.
+Now the pictures: held-out combinations, and six ways to answer. (Held out are the *combinations*. The things are those of the training, so the rule for keeping a question and the liking were found on the same things.)
 
 - **true words** in place of the picture: the ceiling.
-- **the picture**.
+- **the picture**, and **plain**: the same without subtracting how much an answer is liked.
 - **shuffled**: the picture of a thing to which *another answer* belongs. Whoever looks must now be wrong, and land below chance.
-- **blank**: a white picture. The same answer for all, so chance.
-- **the eye alone**: it has no word for any answer. The best that it can do is always to say the same: chance.
+- **blank**: a white picture. The same answer for all, so chance; and more than that the eye alone, which has no word for any answer, could not do either.
 
 A sceptic has one more. Perhaps the reader does nothing, and the *table* of word embeddings knows it all: *pizza* may simply lie near *kitchen*. So: **no reader**, the answer whose embedding has the largest cosine with the third soft token, its mean subtracted likewise. **Predict** for which question that fares worst.
 """
@@ -702,8 +700,8 @@ A sceptic has one more. Perhaps the reader does nothing, and the *table* of word
 # %%
 def nearest_answer(question, soft_tokens):
     """Cosines of the third soft token with each answer's embedding: (B, number of answers)."""
-    first = [tokenizer.encode(" " + answer)[0] for answer in QUESTIONS[question]]
-    return F.normalize(soft_tokens[:, 2], dim=-1) @ F.normalize(table[first], dim=-1).T
+    pieces = [table[tokenizer.encode(" " + answer)].mean(0) for answer in QUESTIONS[question]]
+    return F.normalize(soft_tokens[:, 2], dim=-1) @ F.normalize(torch.stack(pieces), dim=-1).T
 
 
 # %% tags=["nbval-ignore-output"]
@@ -714,15 +712,16 @@ for question in kept:
     seen = see(eye, draw_all(combinations, np.random.default_rng(3)))  # (n, 3, d_model)
     white = see(eye, torch.ones(1, 3, 40, 40))
     vectors = torch.cat([true_words(combinations), seen, white])
-    said = (log_p(question, vectors) - liked[question]).argmax(-1)  # (2n + 1,)
+    answers = log_p(question, vectors)  # (2n + 1, answers)
+    said = (answers - liked[question]).argmax(-1)  # (2n + 1,)
     usual = nearest_answer(question, true_words(exam(question, training)[0])).mean(0)
     given = {
         "true words": said[:n],
         "the picture": said[n:-1],
+        "plain": answers[n:-1].argmax(-1),
         "no reader": (nearest_answer(question, seen) - usual).argmax(-1),
         "shuffled": said[n:-1].roll(each),
         "blank": said[-1:].expand(n),
-        "the eye alone": torch.zeros(n),
     }
     marks[question] = {name: (answer == truth).numpy() for name, answer in given.items()}
 
@@ -739,7 +738,7 @@ axes[0].set_ylim(5.5, -0.5)
 plots.show(
     fig,
     "For each of four questions the picture does as well as the true words; without the reader "
-    "fewer are right; shuffled pictures are far below chance, blank ones and the eye alone at it.",
+    "fewer are right; shuffled pictures are far below chance, blank ones at it.",
 )
 
 # %%
@@ -750,13 +749,13 @@ assert together["no reader"][2] < together["the picture"][1], "the word table al
 sound = {name: right.mean() for name, right in marks["What sound does it make?"].items()}
 assert sound["the picture"] > sound["no reader"] + 0.3, "what sound it makes, the reader knows"
 for rows in marks.values():
-    assert rows["blank"].mean() == rows["the eye alone"].mean(), "a constant answer is at chance"
+    assert rows["blank"].mean() <= 0.5, "a constant answer is at chance"
 
 # %% [markdown]
 r"""
-The picture does as well as the true words, and shuffled pictures get hardly an answer right: it looks. Blank picture and constant answer stand exactly at chance, as they must. Now the sceptic's row. The table of embeddings alone is good at the first question and at the third: *car* lies near to *vehicle*, and for such questions the thirty layers add little. But what an owl says it does not know. There it is about as good as chance, and the reader far better. **That is what the language model adds**: no picture of ours ever came with the word *hoot*, and no prompt says that owls do. What it knows about a word, it now knows about a picture.
+The picture does as well as the true words, and shuffled pictures get hardly an answer right: it looks. The blank picture stands exactly at chance, as it must. *Plain* is well below for one question, the sounds: without the subtraction the reader says its favourite sound to nearly everything, so how high this bar stands hangs on that step. Now the sceptic's row. The table of embeddings alone is good at the first question and at the third: *car* lies near to *vehicle*; and with the worked examples' words in the mean (we tried that too) it is nearly as good at *where* as well. For such questions the thirty layers add little. But what a duck says it does not know. There the table is no better than chance, and the reader far better. **That is what the language model adds**: no picture of ours ever came with the word *quack*, and no prompt says that ducks do. What it knows about a word, it now knows about a picture.
 
-This is one eye, from one seed. (With `train_eye(seed=1)` and two more seeds, run once by us, the row *the picture* came out between 89 and 92%.) The questions are ones that this reader can answer in words; a larger reader would keep more of them.
+This is one eye, from one seed. (With `train_eye(seed=1)` and two more seeds, run once by us, the row *the picture* came out between 89 and 92%. The intervals count pictures; if one draws *things* with all their pictures, ours is 80 to 97%.) The questions are ones that this reader can answer in words; a larger reader would keep more of them.
 
 And now a conversation. Two examples of how we talk (`quizzes.CONVERSATIONS`; the first is shown below), then the picture, then as many questions as you like; every answer becomes part of the prompt of the next question.
 
@@ -876,32 +875,43 @@ assert cost["the picture"] < nearest_rival - 1, "the right picture should surpri
 r"""
 The loss of the true captions is lowest after the right picture, as it should be. (The losses are high because this prompt has no examples: nobody has told the model what a caption should look like.)
 
-Now the price of training that way. One step for six pictures, with a *new* projector behind the eye's encoder as it is: does the gradient arrive where it should, and how long does it take? **Predict:** how many times as long *for each picture* as in section 5?
-
-And a whole run? In section 5 the eye saw 250 × 64 = 16,000 pictures; the first LLaVA trained its projector on 595,000 pairs (Liu et al., 2023, §4.2).
+Now train that way: a *new* projector behind the eye's encoder as it is, eight pictures at a time, the bare prompt, and no last attention. Two steps show that the gradient arrives and what it costs. **Predict:** how many times as long *for each picture* as in section 5? And, harder: how many pictures will it need? In section 5 the eye saw 250 × 64 = 16,000; the first LLaVA trained its projector on 595,000 pairs (Liu et al., 2023, §4.2). If you have a minute and a half, set `STEPS` to 100.
 """
 
 # %% tags=["nbval-ignore-output"]
+STEPS = 2
 torch.manual_seed(0)
-fresh = Projector(128, table.shape[1])
-with torch.no_grad():
-    features = eye[0](pictures[:6])  # (6, 3, 128)
-times = []
-for _ in range(2):
-    start = time.process_time()
-    lm_loss(fresh(features), held_out[:6]).backward()
-    times.append((time.process_time() - start) / 6)
-long_way, short_way = min(times), seconds / (250 * 64)  # seconds for each picture
+fresh, lots = Projector(128, table.shape[1]), np.random.default_rng(0)
+optimizer, start = torch.optim.AdamW(fresh.parameters(), lr=1e-3), time.process_time()
+for _ in bar(range(STEPS), "the long way"):
+    chosen = [training[i] for i in lots.integers(len(training), size=8)]
+    with torch.no_grad():
+        features = eye[0](draw_all(chosen, lots))  # (8, 3, 128)
+    loss = lm_loss(fresh(features), chosen)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+long_way, short_way = (time.process_time() - start) / (8 * STEPS), seconds / (250 * 64)
 assert all(p.grad is None for p in lm.parameters()), "the frozen language model gets no gradient"
 assert fresh.linear_1.weight.grad.abs().sum() > 0, "the projector gets one, through 30 layers"
 print(f"{1000 * long_way:.0f} ms a picture; in section 5: {1000 * short_way:.1f} ms")
-for name, count in (("section 5", 250 * 64), ("LLaVA", 595_000)):
-    print(f"{count:>7,} pictures, as in {name}: {count * long_way / 3600:.1f} hours")
 assert long_way > 20 * short_way, "the long way should cost far more for each picture"
+
+# %% tags=["nbval-ignore-output"]
+with torch.no_grad():
+    long_tokens = fresh(eye[0](pictures[:30]))  # (30, 3, d_model)
+written = tell(f"Picture:{3 * IMAGE}\nCaption:", long_tokens)
+with_word = F.cosine_similarity(long_tokens, true_words(asked), dim=-1).mean()
+print(f"after {8 * STEPS} pictures: {score(written, asked):.0%} of the captions right, such as {written[0]!r}")
+print(f"soft token and its word: mean cosine {with_word:.2f}")
 
 # %% [markdown]
 r"""
-The gradient arrives. But for as many pictures as the short way needed, the long way takes, on our machine, half an hour of the processor's time instead of seconds. And that is the least. Here the loss names the right word of 36 at once; there the projector has to find out from what a language model says about its captions. (In an early trial of ours with digits, a hundred steps of sixteen did not lift it above chance.) LLaVA's run would take most of a day, with 134 million parameters in place of their 13 *billion*. With graphics cards this is the way to go, since it asks for no list of words. On a laptop, landing on words is the better bargain.
+The gradient arrives; a picture costs more than a hundred times what it cost in section 5. And yet `STEPS = 100` was enough for us: after 800 pictures, a twentieth of what the short way took, LONG_RESULT of the 30 held-out captions were right, in a prompt without any example. A caption says more about a picture than three names in a list of 36 do, for it goes through a model that knows what captions look like.
+
+Now look at the cosine of that run: LONG_COSINE. These tokens are not near to their words, and the word is not even the nearest! So section 6 has to be read with care. Vectors that were made *without* asking the reader must be near to what it knows. Vectors that it has helped to shape may lie anywhere; it reads them because it was asked. That is how LLaVA's projector can pass on what has no name.
+
+Which is the better bargain, on a laptop? Section 5 took less than half a minute and needed a list of words. The long way takes some three or four times as long, and needs only captions. (Both stand on an encoder that the short way had trained; from scratch we have not tried it.) LLaVA's run would still take most of a day with our small reader, and theirs has 13 *billion* parameters.
 
 ## 10 A real eye
 
@@ -977,10 +987,9 @@ assert lines[0][:2] == [" cat", " cup"] and lines[1][0] == "animal", "a cat shou
 r"""
 A cat: an animal, at home in a house, and it says *mew*. SmolLM2 says this about a *photograph*, and not one number of it, or of the eye, was trained for that. And see where it fails, and why:
 
-- The **coffee**'s class is *espresso*, which is more than one token. So the word comes from the few per cent of the other classes: *cup*. Good luck, not good sight. And asked what sound it makes, the reader says that as well: a question that has no answer gets one.
-- The **temple** becomes a *palace*, a fair name. But among the examples of the first question no building is found, and the reader calls it a vehicle.
-- The **flower** is a mixture of many classes, each a little, and their mean lies near a word that nobody thought of. A mean of words is not a word.
-- The **astronaut**: the eye has no class for her, and what it has no class for, nobody will hear of.
+- The **coffee**'s class is *espresso* and the **flower**'s is *daisy*: both are more than one token, so they are thrown out, and the word comes from the rest of the probability, *cup* by good luck and something that nobody thought of. What has no word of one token is lost.
+- The **temple** becomes a *palace*, a fair name. But among the examples of the first question no building is found, and the reader calls it a vehicle. And a question that has no answer gets one: the cup of coffee says something, too.
+- The **astronaut**: the eye has no class for her, and what has no class, nobody will hear of.
 
 Six photographs prove nothing, of course; they show how far names alone carry. LLaVA's eye, CLIP, was trained on sentences instead of classes (lesson 16), and its projector on pictures.
 
@@ -997,9 +1006,9 @@ Six photographs prove nothing, of course; they show how far names alone carry. L
 
 1. Encoder, projector, frozen language model: a picture becomes soft tokens in the prompt, and `inputs_embeds` with real words gives what `input_ids` gives.
 2. Ask first what the language model can do with words. No eye will do better.
-3. Soft tokens that land on word embeddings can be trained without the language model, in seconds. They have to be near to the words, not only nearest.
+3. Soft tokens that land on word embeddings can be trained without the language model, in seconds. They have to be near to the words, not only nearest, for the reader was not asked.
 4. Controls (blank, shuffled, nothing) prove that it looks. What the language model adds is proved only by questions that the eye alone cannot answer.
-5. Training through the language model counts the answer only (-100 elsewhere), freezes the model, and lets the gradient through.
+5. Training through the language model counts the answer only (-100 elsewhere), freezes the model, and lets the gradient through. It needs few pictures, each of them dear, and its tokens need not be near to any word.
 
 You began with one formula. Now a model that can read sees pictures, and every part between the pixels and the words that had to learn is yours.
 
