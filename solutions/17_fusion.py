@@ -22,6 +22,8 @@ from utils import plots, scenes
 from utils.checks import lesson17 as checks
 from utils.progress import bar
 
+torch.set_num_threads(1)  # for so small models one thread is as fast as two, and steadier
+
 # %% [markdown]
 r"""
 ## 1 A task that needs both
@@ -106,7 +108,7 @@ plots.show(
 r"""
 ## 3 Early fusion
 
-The simplest idea of all: write the words and the patches one after the other, and let one encoder sort it out. Two things must be right. The model should be told which tokens are words and which are patches: each kind gets a learned vector added (as BERT marks its two sentences; here the places alone would tell it as well). And the mask of the padding must be built **in the same order as the tokens**. If it is not, nothing fails: the model is merely somewhat worse, because it cannot see one of the patches (and only where a question is short enough to have padding). Nobody finds such a bug by looking at the loss.
+The simplest idea of all: write the words and the patches one after the other, and let one encoder sort it out. Two things must be right. The model should be told which tokens are words and which are patches: each kind gets a learned vector added (as BERT marks its two sentences; here the places alone would tell it as well). And the mask of the padding must be built **in the same order as the tokens**. If it is not, nothing fails: the model is merely somewhat worse, because it cannot see one of the patches (and only where a question is short enough to have padding). Nobody finds such a bug by looking at the loss. (In two trainings of ours with the wrong order *colour* stayed at 100%, for its questions leave no padding, and *exists* and *shape* fell to 89 and 82%. A kind of question that does not suffer is a clue.)
 
 ### Exercise 17.1 · `early_fusion` ★★ · 8 minutes
 
@@ -207,7 +209,7 @@ The third way keeps the words as the main stream. Between their own blocks they 
 
 The constructor is given. Write `forward`, in the pre-norm manner:
 
-- x = `text` + what `cross_attention` finds: queries `norm1(text)`, keys and values `image` (as it is)
+- x = `text` + what `cross_attention` finds (it returns a pair, the result and its weights): queries `norm1(text)`, keys and values `image` (as it is)
 - result = x + `feed_forward(norm2(x))`
 - `image_mask`: `(B, N)` bool, True for real patches, or None. It belongs into `key_padding_mask`, which is True where something is **hidden**: turn it round with `~`. But `~None` is an error, so treat None first. (Not into `attn_mask`: that one wants a row for each word.)
 - returns `(B, T, d_model)`; gradients reach `text` and `image`, and there is no dropout
@@ -325,7 +327,7 @@ def Gated():
 r"""
 ## 7 The chart
 
-All designs get the same pictures, the same number of steps, and two seeds each. (Batch and learning rate were chosen on other scenes than those of the test; the number of steps is what our time allows.) There are three controls. *Question only* is a `Reader` that never looks. *Word-deaf* is `Early` on questions whose last word, the one that says what is asked for, is replaced by `<cls>`: it sees the picture, and hears only which kind of question it is. *Picture only* is what the best of the word-deaf could do, with perfect eyes and endless time, and needs no network. Whoever sees the picture and knows which *kind* of question is coming, but not which word, can answer like this:
+All designs get the same pictures, the same number of steps, and two seeds each (only the model that never looks gets fewer, for there is next to nothing to learn). "Late" here are two towers with a small network on top; what CLIP has on top is a dot product only. (Batch and learning rate were chosen on other scenes than those of the test; the number of steps is what our time allows.) There are three controls. *Question only* is a `Reader` that never looks. *Word-deaf* is `Early` on questions whose last word, the one that says what is asked for, is replaced by `<cls>`: it sees the picture, and hears only which kind of question it is. *Picture only* is what the best of the word-deaf could do, with perfect eyes and endless time, and needs no network. Whoever sees the picture and knows which *kind* of question is coming, but not which word, can answer like this:
 
 - *exists*: "yes", if three or four shapes are there
 - *colour* and *shape*: the commonest among the things that can be asked for, that is, of which there is only one
@@ -348,19 +350,20 @@ def guess(scene, kind):
 
 
 # %%
-def train(build, data, seed, steps=240, batch=64, lr=2e-3):
+def train(build, data, seed, steps=240, batch=64, lr=2e-3, gate_speed=1):
     """A trained model; warm-up, flat, then down in a straight line over the last half."""
     torch.manual_seed(seed)
-    torch.set_num_threads(1)  # for so small a model one thread is as fast as two, and steadier
     model = build()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, fused=True)
+    gates = {p for name, p in model.named_parameters() if "gate" in name}  # section 6
+    groups = [{"params": [p for p in model.parameters() if p not in gates]}]
+    groups += [{"params": [*gates], "lr": gate_speed * lr}] if gates else []
+    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=0.01, fused=True)
     factor = lambda i: min((i + 1) / 40, 1.0, 2 * (steps - i) / steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     model.losses = []
     for _ in range(steps):
         rows = torch.randint(len(data["labels"]), (batch,))
-        logits = model(data["ids"][rows], data["pictures"][rows])
-        loss = F.cross_entropy(logits, data["labels"][rows])
+        loss = F.cross_entropy(model(data["ids"][rows], data["pictures"][rows]), data["labels"][rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -390,6 +393,7 @@ def accuracies(model, data):
 right = [guess(scene, KINDS[i % 3]) == answer for i, (scene, _, answer) in enumerate(test["rows"])]
 from_picture = by_kind(torch.tensor(right), test)
 print("picture only:", ", ".join(f"{share:.0%}" for share in from_picture))
+
 
 # %%
 def with_last_words(data, words):
@@ -501,7 +505,7 @@ r"""
 
 Read the columns. *Question only* stands on the dotted lines; that is what our careful questions were made for. The word-deaf and *picture only* are well above them: a colour that is in the picture is a better guess than one that is not. Where words can look at patches, "What colour is the ring?" is a **lookup** (find the ring, read its colour), and that is what attention does by nature; it is learned almost perfectly. Late fusion is in *colour* and *shape* no better than the network that did not hear the word.
 
-Why? The story that comes to mind is that it has to squeeze the picture into one vector *before anyone knows what will be asked*. It is a good story, and we tried it: with the four patches' vectors side by side in place of their mean, nothing squeezed, late fusion got the same 62%. So the mean is not what stops it, in this time. It has two vectors and a small network that must find out how they depend on each other; attention has that built in. Nor is it unable: in a run of some ten times the steps it learned all three kinds: `train(Late, training, 0, steps=2600)`, half a minute, if you want to see it. It has the *most* parameters here, and early the fewest.
+Why? The story that comes to mind is that it has to squeeze the picture into one vector *before anyone knows what will be asked*. It is a good story, and we tried it: with the four patches' vectors side by side in place of their mean, nothing squeezed, late fusion got the same 62%. Then perhaps two vectors and a small network cannot find out how they depend on each other? With the product of the two vectors built in it was no better; and with one attention of the question's vector to the patches at the very end, one of five trainings found the lookups and four did not. **We do not know why**, and that is a better state than a good story. Nor is it unable: in a run of some ten times the steps it learned all three kinds: `train(Late, training, 0, steps=2600)`, half a minute or a whole one, if you want to see it. It has the *most* parameters here, and early the fewest.
 
 And in *exists*? The two late models differ by several points, and two others of ours had 78 and 58%: not even the order of late and guess is certain there. **What such comparisons measure is often how easily something trains, not what it can express.** So look at the training as well.
 """
@@ -536,17 +540,17 @@ assert min(needed["gated"]) > max(needed["cross-attention"]), "a gate should cos
 
 # %% [markdown]
 r"""
-The dotted line is the loss of somebody who guesses within the kind. All fall quickly below it (what kind is asked, and what is in the picture), and slow down. Then those that look find out how: cross-attention first, and the same layers behind a gate later. Late fusion creeps.
+The dotted line is the loss of somebody who guesses within the kind. All fall quickly to it (what kind is asked), and slow down. Then those that look find out how: cross-attention first, and the same layers behind a gate later. Late fusion creeps.
 
 ### Does it look?
 
-A model that does well with both inputs should do badly when the picture is another scene's. **Predict** the result of shuffling the pictures of the test. And its twin: give each question the *last word* of another of its kind. A model that hears the word must change its answer. Which one will not?
+A model that does well with both inputs should do badly when the picture is another scene's. **Predict** the result of shuffling the pictures of the test. And its twin: give each question the *last word* of another of its kind. A model that hears the word must give the answer that belongs to the *new* word (we ask only where there is one). Which one will not, and in which kinds?
 """
 
 # %% tags=["nbval-ignore-output"]
 mixed = torch.randperm(len(test["labels"]), generator=torch.Generator().manual_seed(0))
 shuffled = test | {"pictures": test["pictures"][mixed]}
-for name in ("late", "cross-attention", "early"):
+for name in ("late", "gated", "cross-attention", "early"):
     share = np.mean([accuracies(model, shuffled)[-1] for model in models[name]])
     print(f"{name:<17}shuffled {share:.0%}, the question alone {mean['question only'][-1]:.0%}")
     assert abs(share - mean["question only"][-1]) < 0.06, "a strange picture should not help"
@@ -554,17 +558,38 @@ for name in ("late", "cross-attention", "early"):
 # %% tags=["nbval-ignore-output"]
 last = test["ids"].gather(1, (test["ids"] > 0).sum(1, keepdim=True) - 1)[:, 0]  # (n,)
 strange = with_last_words(test, last.roll(3))  # the kinds stand in turn: another of the same kind
+asked_for = [question.split()[-1] for _, question, _ in test["rows"]]
+instead = asked_for[-3:] + asked_for[:-3]
+knows = [scenes.KINDS[KINDS[i % 3]][3] for i in range(len(instead))]
+truths = [f(scene, word) for f, (scene, *_), word in zip(knows, test["rows"], instead, strict=True)]
+usable = [
+    i for i, word in enumerate(instead) if word != asked_for[i] and truths[i] in scenes.ANSWERS
+]
+labels, kinds = (
+    torch.tensor([scenes.ANSWERS.index(truths[i]) for i in usable]),
+    test["kinds"][usable],
+)
+print("questions:", kinds.bincount().tolist())
+
+# %% tags=["nbval-ignore-output"]
 heard = {}
-for name in ("late", "cross-attention", "early"):
-    same = [by_kind(answers(model, strange) == answers(model, test), test) for model in models[name]]
-    heard[name] = np.mean(same, 0)
-    print(f"{name:<17}same answer to another word:", [f"{x:.0%}" for x in heard[name][:3]])
-assert heard["late"][1:3].min() > 0.85, "late fusion should not hear the word in lookups"
-assert heard["early"][1:3].max() < 0.7, "early fusion should hear it"
+for name in ("late", "gated", "cross-attention", "early"):
+    given = [answers(model, strange)[usable] for model in models[name]]
+    heard[name] = np.mean([by_kind(new == labels, {"kinds": kinds}) for new in given], 0)
+    before = np.mean(
+        [(answers(m, test) == answers(m, strange))[usable].float().mean() for m in models[name]]
+    )
+    print(
+        f"{name:<17}right for the new word:",
+        [f"{x:.0%}" for x in heard[name][:3]],
+        f"the old answer again: {before:.0%}",
+    )
+assert heard["late"][1:3].max() < 0.7, "late fusion should hardly hear the word in lookups"
+assert heard["early"][1:3].min() > 0.9, "early fusion should hear it"
 
 # %% [markdown]
 r"""
-Back to guessing, all of them (an answer may still be right by luck). So what they knew, they knew from the picture. And late fusion, in this time, has not learned to hear *which* colour or shape is asked for: another word, the same answer. (Where the others give the same answer in half of the questions, the strange word was often the same word, or had the same answer.)
+Back to guessing, all of them, with a strange picture (an answer may still be right by luck). So what they knew, they knew from the picture. With a strange word those that look give the answer that belongs to it. Late fusion in *colour* and *shape* mostly does not: it has not learned, in this time, *which* one is asked for. And yet in *exists* it hears the word, about as well as it does anything. Being able to hear "square" is one thing, using it to find something another.
 
 We can watch it, too. The answer is read from `<cls>`. When the first layer that looks is reached, `<cls>` has already heard the question, for the block before let it attend to all words. Which patch does it look at, if the question is "what colour is the **ring**"? We draw its weights over the picture.
 """
@@ -612,16 +637,19 @@ for seed, weights in enumerate(looks):
 
 # %% [markdown]
 r"""
-A spotlight that nobody taught: it was learned from questions and answers alone. In more than nine questions of ten it is brightest on the right thing. One of four would be blind luck; and whoever does not know the word, but takes a thing of whose shape there is only one, would be right in about half. So the next cell is the control: the same models, asked with strange words.
-
+A spotlight that nobody taught: it was learned from questions and answers alone. In more than nine questions of ten it is brightest on the right thing. One of four would be blind luck; and whoever does not know the word, but takes a thing of whose shape there is only one, would be right in about half. So the next cell is the control: the same pictures, asked about *another* thing in them. The light must move there. (It is nothing special about `<cls>`: in runs of ours the other words of the question looked at the right thing as well.)
 """
 
 # %% tags=["nbval-ignore-output"]
+asked_now = [i for i in usable if KINDS[i % 3] == "colour"]  # there is one such thing
+new_cell = torch.tensor([scenes.where(test["rows"][i][0], instead[i])[0] for i in asked_now])
 for seed, model in enumerate(models["cross-attention"]):
-    moved = first_look(model, strange["ids"][colour_questions], pictures)[:, 0]
-    hits = (moved.argmax(1) == right_cell).float().mean().item()
-    print(f"seed {seed}: with a strange word, most on the (once) right thing in {hits:.0%}")
-    assert hits < 0.6, "with another word it should look elsewhere"
+    moved = first_look(model, strange["ids"][asked_now], test["pictures"][asked_now])[:, 0]
+    hits = (moved.argmax(1) == new_cell).float().mean().item()
+    print(
+        f"seed {seed}: another word, most on the thing that *it* names in {hits:.0%} of {len(asked_now)}"
+    )
+    assert hits > 0.8, "with another word it should look at the other thing"
 
 # %% [markdown]
 r"""
@@ -663,9 +691,9 @@ assert look.gate_attention.grad.item() != 0 and not behind.any(), "only the gate
 
 # %% [markdown]
 r"""
-With closed gates *nothing* has changed, to the last bit. This is what the gate promises, and all of it. Did open gates drown what the reader knew? They did not: the answers are others, but they were guesses within the kind anyway, and the kind is still right. What the words knew passes the new layers on the residual connection. (It had not much to lose, and a fresh layer adds little; with output weights five times as large, trained models of ours lost a good part of what they knew.) So a fresh layer need not wreck an old model; how much it does, one would have to measure each time. With a closed gate there is nothing to measure.
+With closed gates *nothing* has changed, to the last bit. This is what the gate promises, and all of it. Did open gates drown what the reader knew? They did not: the answers are others, but they were guesses within the kind anyway, and the kind is still right. What the words knew passes the new layers on the residual connection. (It had not much to lose, and a fresh layer adds little. When we put two ungated ones into the trained cross-attention model it kept 99 to 100% of its right answers; with weights five times as large, 82 to 88%.) So a fresh layer need not wreck an old model; how much it does, one would have to measure each time. With a closed gate there is nothing to measure.
 
-And the price? In the first step no gradient arrives behind a closed gate, as the second cell shows: only the gate itself learns. One might think that all behind it stays slow. But AdamW divides a gradient by its size, so what lies behind moves as fast as elsewhere from the second step on. What is slow is the *gate*: one number, which with our learning rate can only go so far. **Predict:** how far have the gates of our two gated models opened? And what happens if they stand ajar from the beginning, at 0.3?
+And the price? In the first step no gradient arrives behind a closed gate, as the second cell shows: only the gate itself learns. One might think that all behind it stays slow. But AdamW divides a gradient by its size, so what lies behind moves as fast as elsewhere from the second step on. What is slow is the *gate*: one number, which with our learning rate can only go so far. **Predict:** how far have the gates of our two gated models opened? What happens if they stand ajar from the beginning, at 0.3? And if they start closed, but may move ten times as fast as the rest?
 """
 
 
@@ -679,16 +707,21 @@ def Ajar():
 
 
 for seed, model in enumerate(models["gated"]):
-    gates = [g.item() for look in model.looks for g in (look.gate_attention, look.gate_feed_forward)]
+    gates = [
+        g.item() for look in model.looks for g in (look.gate_attention, look.gate_feed_forward)
+    ]
     print(f"seed {seed}, after training:", [f"{gate:.2f}" for gate in gates])
-ajar = train(Ajar, training, seed=0)
-print("ajar from the start:", [f"{share:.0%}" for share in accuracies(ajar, test)])
-print("loss below 0.5 after", steps_until(ajar), "steps; closed at first:", needed["gated"])
-assert accuracies(ajar, test)[0] > mean["gated"][0] + 0.05, "ajar, it should learn `exists` as well"
+others = {"ajar": train(Ajar, training, 0), "quick gates": train(Gated, training, 0, gate_speed=10)}
+for name, model in others.items():
+    said = [f"{share:.0%}" for share in accuracies(model, test)]
+    print(
+        f"{name:<12}{said}, loss below 0.5 after {steps_until(model)} steps; as above {needed['gated']}"
+    )
+    assert accuracies(model, test)[0] > mean["gated"][0] + 0.05, "it should learn `exists` as well"
 
 # %% [markdown]
 r"""
-The gates have hardly moved, and with that little opening the model had to make do; ajar, the same layers learn as well as without gates. So the price is not the gate, it is the start at 0 together with one learning rate for everything. Whoever has no old model to protect needs no gate.
+The gates have hardly moved, and with that little opening the model had to make do. Ajar, the same layers learn as well as without gates; and closed at first but quick, nearly so, *and* the promise of the first step is kept. So the price is not the gate, it is one learning rate for everything.
 
 ## 8 Questions that give the answer away
 
@@ -771,14 +804,14 @@ A table of counts "answers visual questions" without eyes: what is asked about i
 # %% tags=["nbval-ignore-output"]
 careless_model = train(Early, loose, seed=0)
 on_careless, on_careful = accuracies(careless_model, loose_test), accuracies(careless_model, test)
-print(f"{'':<20}" + "".join(f"{kind:>9}" for kind in [*KINDS, "all"]))
+print(f"{'':<30}" + "".join(f"{kind:>9}" for kind in [*KINDS, "all"]))
 rows = {
     "careless test": on_careless,
     "careful test": on_careful,
-    "(trained carefully)": mean["early"],
+    "the same, *trained* carefully": mean["early"],
 }
 for label, row in rows.items():
-    print(f"{label:<20}" + "".join(f"{share:>9.0%}" for share in row))
+    print(f"{label:<30}" + "".join(f"{share:>9.0%}" for share in row))
 assert on_careless[0] > 0.95 and on_careful[0] < 0.7, "it should never have learned to look"
 assert mean["early"][0] > on_careful[0] + 0.2, "careful training should teach it"
 
@@ -789,9 +822,9 @@ All of *exists* right in one test, half in the other, by always saying yes: for 
 ## Summary
 
 1. Early fusion is one sequence with a vector for each kind, and a mask in the same order. Late fusion joins two finished vectors. Cross-attention lets words ask patches; a gate of tanh(0) makes a new layer do nothing at first.
-2. Where something has to be looked up, late fusion did no better than a network that did not hear the word, in the time it had. Attention has "find it, read it" built in.
+2. Where something has to be looked up, late fusion did no better than a network that did not hear the word, in the time it had. Words that can look at patches learned to find and to read.
 3. A comparison needs controls (each side alone, as an ideal and as a network; shuffled pictures, strange words) and several seeds; and it measures how easily a design trains, as much as what it can do.
-4. Closed gates leave an old model exactly as it was. Their start at 0 costs steps, and a gate of one number is slow.
+4. Closed gates leave an old model exactly as it was. A gate of one number is slow; with a faster rate of its own it costs little.
 5. Questions can give their answers away. Count before you train.
 
 **Next:** lesson 18 does what LLaVA does. A picture becomes tokens in the prompt of a language model, which is early fusion with a model that can already talk.

@@ -748,12 +748,13 @@ assert together["shuffled"][2] < 0.2, "shown another thing, it answers for the o
 assert together["no reader"][2] < together["the picture"][1], "the word table alone is not enough"
 sound = {name: right.mean() for name, right in marks["What sound does it make?"].items()}
 assert sound["the picture"] > sound["no reader"] + 0.3, "what sound it makes, the reader knows"
-for rows in marks.values():
-    assert rows["blank"].mean() <= 0.5, "a constant answer is at chance"
+for question, rows in marks.items():
+    off = rows["blank"].mean() - 1 / len(QUESTIONS[question])
+    assert abs(off) < 0.01, "a constant answer is at chance"
 
 # %% [markdown]
 r"""
-The picture does as well as the true words, and shuffled pictures get hardly an answer right: it looks. The blank picture stands exactly at chance, as it must. *Plain* is well below for one question, the sounds: without the subtraction the reader says its favourite sound to nearly everything, so how high this bar stands hangs on that step. Now the sceptic's row. The table of embeddings alone is good at the first question and at the third: *car* lies near to *vehicle*; and with the worked examples' words in the mean (we tried that too) it is nearly as good at *where* as well. For such questions the thirty layers add little. But what a duck says it does not know. There the table is no better than chance, and the reader far better. **That is what the language model adds**: no picture of ours ever came with the word *quack*, and no prompt says that ducks do. What it knows about a word, it now knows about a picture.
+The picture does as well as the true words, and shuffled pictures get hardly an answer right: it looks. The blank picture stands exactly at chance, as it must. *Plain* is well below for the first question and far below for the sounds: without the subtraction the reader says its favourite to nearly everything, so how high these bars stand hangs on that step. Now the sceptic's row. The table of embeddings alone is good at the first question and at the third: *car* lies near to *vehicle*; and with the worked examples' words in the mean (we tried that too) it is nearly as good at *where* as well. For such questions the thirty layers add little. But what a duck says it does not know. There the table is no better than chance, and the reader far better. **That is what the language model adds**: no picture of ours ever came with the word *quack*, and no prompt says that ducks do. What it knows about a word, it now knows about a picture.
 
 This is one eye, from one seed. (With `train_eye(seed=1)` and two more seeds, run once by us, the row *the picture* came out between 89 and 92%. The intervals count pictures; if one draws *things* with all their pictures, ours is 80 to 97%.) The questions are ones that this reader can answer in words; a larger reader would keep more of them.
 
@@ -907,9 +908,9 @@ print(f"soft token and its word: mean cosine {with_word:.2f}")
 
 # %% [markdown]
 r"""
-The gradient arrives; a picture costs more than a hundred times what it cost in section 5. And yet `STEPS = 100` was enough for us: after 800 pictures, a twentieth of what the short way took, LONG_RESULT of the 30 held-out captions were right, in a prompt without any example. A caption says more about a picture than three names in a list of 36 do, for it goes through a model that knows what captions look like.
+The gradient arrives; a picture costs more than a hundred times what it cost in section 5. And yet `STEPS = 100` was enough for us: after 800 pictures, a twentieth of what the short way took, 24 of the 30 held-out captions were right (27 in another run), in a prompt without any example. A caption says more about a picture than three names in a list of 36 do, for it goes through a model that knows what captions look like.
 
-Now look at the cosine of that run: LONG_COSINE. These tokens are not near to their words, and the word is not even the nearest! So section 6 has to be read with care. Vectors that were made *without* asking the reader must be near to what it knows. Vectors that it has helped to shape may lie anywhere; it reads them because it was asked. That is how LLaVA's projector can pass on what has no name.
+Now look at the cosine. After that run it was 0.02: these tokens are not near to their words, and in no case is the right word even the nearest! So section 6 has to be read with care. Vectors that were made *without* asking the reader must be near to what it knows. Vectors that it has helped to shape may lie anywhere; it reads them because it was asked. That is how LLaVA's projector can pass on what has no name.
 
 Which is the better bargain, on a laptop? Section 5 took less than half a minute and needed a list of words. The long way takes some three or four times as long, and needs only captions. (Both stand on an encoder that the short way had trained; from scratch we have not tried it.) LLaVA's run would still take most of a day with our small reader, and theirs has 13 *billion* parameters.
 

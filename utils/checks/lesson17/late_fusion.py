@@ -172,7 +172,7 @@ late_fusion = Exercise(
         Mistake(
             "first_token_only",
             "The text's half is its first token. That is a summary only in a model that was "
-            "trained for it (`[CLS]`); here take the mean of all real words.",
+            "trained for it (`<cls>`); here take the mean of all real words.",
             _late(question=lambda text, mask: text[:, 0]),
         ),
         Mistake(

@@ -174,8 +174,8 @@ Projector = Exercise(
         ),
         Mistake(
             "averaged_over_the_patches",
-            "You take the mean over the patches, and one vector is left of a whole picture. Every "
-            "patch becomes a soft token of its own: return `(B, N, d_model)`.",
+            "You take the mean over axis 1, and one vector is left of a whole picture. Each of the N "
+            "becomes a soft token of its own: return `(B, N, d_model)`.",
             _projector(lambda self, x: _Projector.forward(self, x).mean(1)),
         ),
         Mistake(
@@ -211,7 +211,7 @@ Projector = Exercise(
         ),
     ],
     hints=[
-        "Three steps: a linear layer, a bend, a linear layer. Every patch goes through on its own.",
+        "Three steps: a linear layer, a bend, a linear layer. Each vector goes through alone.",
         "`self.linear_1(features)` has shape `(B, N, d_model)` already. `F.gelu` keeps it, and so "
         "does `self.linear_2`.",
         "`F.gelu(self.linear_1(features))`, and then through the other layer.",

@@ -186,8 +186,8 @@ other_partners = Exercise(
         Mistake(
             "greedy_gives_up",
             "Taking the first free item that differs leaves a bad one over for the last, and you "
-            "call that impossible. For a, a, a, b, c, d each of the first three can have one of the "
-            "last three, and the other way round.",
+            "call that impossible. For a, a, a, b, c, d the first three can have the last three, "
+            "and the other way round.",
             _greedily_given_up,
         ),
         Mistake(
