@@ -174,8 +174,8 @@ Projector = Exercise(
         ),
         Mistake(
             "averaged_over_the_patches",
-            "You take the mean over axis 1, and one vector is left of a whole picture. Each of them "
-            "becomes a soft token of its own: return `(B, N, d_model)`.",
+            "You take the mean over axis 1, and one vector is left of a whole picture. Each "
+            "of them becomes a soft token of its own: return `(B, N, d_model)`.",
             _projector(lambda self, x: _Projector.forward(self, x).mean(1)),
         ),
         Mistake(
