@@ -561,3 +561,16 @@ def test_preview_shows_and_keeps_nothing(capsys, home, monkeypatch):
     checks.preview(exercise.key, exercise.mistakes[0].mutant)
     assert exercise.mistakes[0].hint in capsys.readouterr().out.replace("\n  ", "\n")
     assert not home.exists()
+
+
+def test_a_refusal_without_a_sentence_is_told():
+    exercise = next(e for e in CATALOGUE if e.number == "19.4")
+
+    def answer(references, hypotheses):
+        try:
+            return exercise.oracle(references, hypotheses)
+        except ValueError:
+            raise ValueError("unequal") from None
+
+    outcome = exercise.judge(answer)
+    assert outcome.status == "raised" and "yours has no sentence" in outcome.message

@@ -108,10 +108,11 @@ def _raised(exercise: "Exercise", results: list[Any], index: int) -> Outcome:
     said = "It stops with an error. The smallest call that shows it, and your line:"
     wanted = exercise.expected[index]
     if isinstance(wanted, Raised):
-        said = (
-            f"A `{type(wanted.error).__name__}` with a sentence of yours is asked for here, and it "
-        )
-        said += "stops with another error. The smallest call that shows it, and your line:"
+        kind = type(wanted.error)
+        said = f"A `{kind.__name__}` with a sentence of yours is asked for here, and "
+        unsaid = isinstance(error.__cause__, kind)  # `with_sentence` found the right one, but mute
+        said += "yours has no sentence" if unsaid else "it stops with another error"
+        said += ". The smallest call that shows it, and your line:"
     elif not learners_line(error).startswith("line ") and not isinstance(error, TypeError):
         said = "It runs, but what it returns cannot be used. The smallest call that shows it:"
     evidence = f"{wording.describe(exercise, index)}\n{learners_line(error)}"
