@@ -248,7 +248,7 @@ assert rival > 0.94
 
 # %% [markdown]
 r"""
-It is no worse! On 8 × 8 pixels, from 1,347 pictures, there is nothing for a Transformer to win. (Its authors found something like it on their scale: trained on a million pictures convolutional networks did better, on 300 million the Transformer; §4.3.) What we want of it here is something else: that one class reads four kinds of things. So keep 97 as what *this* class gets, and change one thing at a time.
+It is no worse! On 8 × 8 pixels, from 1,347 pictures, there is little for a Transformer to win. (Its authors found something like it on their scale: trained on a million pictures convolutional networks did better, on 300 million the Transformer; §4.3.) What we want of it here is something else: that one class reads four kinds of things. So keep 97 as what *this* class gets, and change one thing at a time.
 
 Now take the positions away: they are set to zero and stay there. **Predict:** what is left? A bag of patches, without any idea where each one was.
 """
@@ -263,7 +263,7 @@ assert without < accuracy - 0.1
 
 # %% [markdown]
 r"""
-About seven in ten! A digit cut up and shaken in a box can often still be told, by how many corners, edges and full patches there are. Positions are worth the rest.
+About seven in ten! A digit cut up and shaken in a box can often still be told. Positions are worth most of the rest (with four times the steps the bag came to 77%).
 
 ## 3 Where the class token looks
 
@@ -309,7 +309,7 @@ plots.show(
 r"""
 (Black is nothing; an even share would be a dark violet, and yellow is three times that or more.) On strokes, mostly, but not only. On our run it also looked at *gaps*: at the left opening of the 3, where an 8 would be closed, and inside the 0.
 
-A pretty story. Is it true? An attention map is no proof (lesson 14 has more on that), but here one can try. If the gap that it looks at matters, then **inking** that gap should confuse it, and more than inking some other blank patch. Choose the control with care: a patch in an empty corner would prove nothing. So we also draw among the blank patches right *beside* ink. And one more control, for place: the blank patch that the **mean map** of all test pictures likes most. It knows nothing of the picture at hand.
+A pretty story. Is it true? An attention map is no proof (lesson 14 has more on that), but here one can try. If the gap that it looks at matters, then **inking** that gap should confuse it, and more than inking some other blank patch. Choose the control with care: a patch in an empty corner would prove nothing. So we also draw among the blank patches right *beside* ink. And one more control, for place: the blank patch that the **mean map** of all test pictures likes most. All that it knows of the picture at hand is which patches are blank. And beside the model stands section 2's rival, which has no attention: does the ink confuse *it*?
 """
 
 
@@ -325,7 +325,6 @@ def inked(tokens, scores):
 ink = (patches[test] + 1).mean(-1) / 2  # (450, 16), 0 is blank, 1 black
 blank = (ink < 0.05).float()
 near = F.max_pool2d((ink > 0.3).float().view(-1, 1, 4, 4), 3, stride=1, padding=1).view(-1, 16)
-some = (blank * near).any(1)  # digits that have a blank patch beside ink
 torch.manual_seed(0)
 attempts = {"most looked at": [look * blank]}
 attempts["by lot, blank"] = [torch.rand(look.shape) * blank for _ in range(5)]
@@ -335,14 +334,19 @@ attempts["on the mean map"] = [look.mean(0) * blank]
 # %% tags=["nbval-ignore-output"]
 right = {}
 for name, draws in attempts.items():
-    guesses = torch.stack([predict(vit, inked(patches[test], scores)) for scores in draws])
-    right[name] = (guesses == labels[test])[:, some].float().mean().item()
-    print(f"one blank patch inked, {name:<20}{right[name]:.1%} right")
+    changed = [inked(patches[test], scores) for scores in draws]
+    guesses = torch.stack([predict(vit, tokens) for tokens in changed])
+    right[name] = (guesses == labels[test]).float().mean().item()
+    apart = torch.stack([torch.cdist(x.flatten(1), patches[training].flatten(1)) for x in changed])
+    nearest = (labels[training][apart.argmin(-1)] == labels[test]).float().mean()
+    print(
+        f"one blank patch inked, {name:<20}{right[name]:.1%} right; nearest picture {nearest:.1%}"
+    )
 assert right["most looked at"] < right["by lot, beside ink"]
 
 # %% [markdown]
 r"""
-Ink on the blank patch that it looks at most does more harm than ink beside the digit (five draws of each of these controls). So does the map tell what matters for *this* picture? The last line says: hardly. A map that is the same for every picture does as much harm; in four models that we trained, the picture's own map was ahead in two and behind in two. What it likes is near the middle, and most of what the map says is: the middle matters. **A control for place is the one to ask for** whenever somebody shows you where a model looks.
+Ink on the blank patch that it looks at most does more harm than ink beside the digit (five draws of each of these controls). So does the map tell what matters for *this* picture? The last line says: hardly. A map that is the same for every picture does as much harm; in four models that we trained, the picture's own map was ahead in two and behind in two. And the last column says more: a rival that has no attention, and never saw this map, is confused by the same ink as much. The harm is in the *pictures*: what the map likes is near the middle, and ink in the middle makes another digit. **A control for place, and a model that does not look, are what to ask for** whenever somebody shows you where a model looks.
 
 ## 4 A sound is a row of slices
 
@@ -498,7 +502,7 @@ for name, positions in (("spoken digit", True), ("spoken digit, no positions", F
 
 # %% [markdown]
 r"""
-Did you expect positions to matter? A word is a sequence of sounds, after all. But the hiss of a *six* is in no other digit, nor the vowel of a *five*: the *bag* of a word's slices tells ten words apart, in whatever order they come. Positions only say how tokens stand to one another. (What stands *inside* a token keeps its order in any case; the films will show that.)
+Did you expect positions to matter? A word is a sequence of sounds, after all. *Six* and *seven* share a hiss, *five* and *nine* a vowel; but no two of the ten words have the same *set* of sounds, so the *bag* of a word's slices tells them apart, in whatever order they come. Positions only say how tokens stand to one another. (What stands *inside* a token keeps its order in any case; the films will show that.)
 
 So ask a question whose answer *is* an order. Three digits are said, one after the other: which was the **first**? **Predict** again. (Who hears all three, and not their order, can pick one of them.)
 """
@@ -518,7 +522,7 @@ assert with_them > 0.85 and without < with_them - 0.2, "With positions it should
 
 # %% [markdown]
 r"""
-Now it matters. But why is the second number above that of who picks one of the three? Something of the order is left, and it can only stand *inside* the tokens: one that lies across a boundary holds the end of one word and the beginning of the next, and a voice falls towards the end. To test that, put three clips of one word each side by side, as they are: no token lies across a boundary, and the first clip is not spoken as a first one. **Predict.**
+Now it matters. But why is the second number above that of who picks one of the three? Something of the order is left, and it can only stand *inside* the tokens: one that lies across a boundary holds the end of one word and the beginning of the next. To test that, put three clips of one word each side by side, as they are: no token lies across a boundary (nor is the first clip spoken as a first one). **Predict** how often a model without positions names the first, and how often *one* of the three.
 """
 
 
@@ -533,16 +537,15 @@ def side_by_side(words, digits, n):
 apart, digits_apart = side_by_side(words, word, 2400)
 test_apart, test_digits = side_by_side(test_words, test_word, 400)
 picked = (test_digits == test_digits[:, :1]).float().mean().item()
-for name, positions in (("three clips", True), ("three clips, no positions", False)):
-    heard = predict(listen(apart, digits_apart[:, 0], 160, positions), test_apart)
-    hits[name] = report(name, heard == test_digits[:, 0], picked)
-assert hits["three clips, no positions"] < 0.5 < hits["three clips"], (
-    "Where nothing crosses a boundary, no order is left."
-)
+heard = predict(listen(apart, digits_apart[:, 0], 300, positions=False), test_apart)
+first = report("three clips, no positions", heard == test_digits[:, 0], picked)
+one_of = (heard[:, None] == test_digits).any(1).float().mean()
+print(f"one of the three: {one_of:.1%}")
+assert first < 0.5 and one_of > 0.8, "it should know the three, and not which was the first"
 
 # %% [markdown]
 r"""
-Without positions it is down to picking one of the three, and now no patience can help: exchange two clips, and the bag is the same. (In the words that were spoken together it is, a little, and three times as many steps find more of it, near three in four.) The class is the same, the words are the same; the *question* and the *cut* decide what may be thrown away.
+It knows the three, and not which was the first; and now no patience can help: exchange two clips, and the bag is the same. In the words that were spoken together, patience does help: without positions, three times as many steps come to about seven in ten, by what lies across the boundaries. The class is the same, the words are the same; the *question* and the *cut* decide what may be thrown away.
 
 ## 5 A video is a row of boxes
 
@@ -654,14 +657,17 @@ one_deep = SequenceClassifier(16, 96, 8)
 one_deep.position.requires_grad_(False).zero_()
 backwards = test_films[:50].flip(2)
 with torch.no_grad():
-    for depth, model in ((1, one_deep.eval()), (2, adrift)):
-        forth, back = (model(tubelets(x, depth, 4)) for x in (test_films[:50], backwards))
-        print(f"depth {depth}: the logits differ by at most {(forth - back).abs().max():.0e}")
-        assert (forth - back).abs().max() < 1e-4 or depth == 2
+    forth, back = (one_deep.eval()(tubelets(x, 1, 4)) for x in (test_films[:50], backwards))
+print(f"depth 1: played backwards, the logits differ by at most {(forth - back).abs().max():.0e}")
+turned = predict(adrift, tubelets(backwards, 2, 4)) == (test_directions[:50] + 4) % 8
+print(f"depth 2: played backwards, {turned.float().mean():.0%} are told as the opposite direction")
+assert (forth - back).abs().max() < 1e-4 and turned.float().mean() > 0.9
 
 # %% [markdown]
 r"""
-Boxes of one frame are the same bag, forwards and backwards, so *any* such model gives both films the same answer, and is right in one half at best. With shuffled frames nearly everything is, in this time. (With four times the steps it comes close to one half, and no further.) What is left is more than chance, because the *line* along which a digit moves can be found without order (left against right cannot, for the reason just seen: one half is the most that anyone could get, up to luck).
+Boxes of one frame are the same bag, forwards and backwards, so *any* such model gives both films the same answer, and is right in one half at best. Boxes of two frames tell the film from its reverse.
+
+And the shuffled frames? There the *line* along which a digit moves can still be found, for it needs no order; which way it goes along that line cannot, so here, too, one half is the most that anyone could get. In this time the model comes to a third (with four times the steps it comes close to one half, and no further).
 
 ## 6 Code is a row of tokens
 
@@ -763,11 +769,14 @@ counts = F.one_hot(ids, 1500).sum(1).float().log1p()  # (B, 1500), how often eac
 counter = LogisticRegression(C=0.3, max_iter=500).fit(counts[~is_test], library[~is_test])
 by_counter = torch.tensor(counter.predict(counts[is_test])) == library[is_test]
 report("code, words counted", by_counter, share)
+listed = list(vocab)
+for name, row in zip(LIBRARIES, counter.coef_.argsort(axis=1)[:, :-6:-1], strict=True):
+    print(f"   {name:<14}", *(listed[i] for i in row))
 assert accuracy > share + 0.2
 
 # %% [markdown]
 r"""
-Counting does at least as well. Sobering, and worth knowing: for this question the *vocabulary* says so much (`np`, `self`, `nn`) that counting is enough. A Transformer is not the answer to every question. Where order is the question and no single token holds it, counting falls behind, as the model did that was to hear the first of three without positions.
+Counting does at least as well. Sobering, and worth knowing: for this question the *vocabulary* is enough. Look at the words that count most (printed above), and this one more number: without positions the same Transformer got 61% in a run of ours. Order does not help here. A Transformer is not the answer to every question. Where order is the question and no single token holds it, counting falls behind, as the model did that was to hear the first of three without positions.
 
 ## 7 All in one picture
 """
@@ -779,7 +788,7 @@ for place, (p, low, high, chance) in enumerate(results.values()):
     ax.plot(p, place, "o", color=plots.BLUE)
     ax.plot(chance, place, "|", color=plots.RED, markersize=12, markeredgewidth=2)
 ax.set(yticks=range(len(results)), yticklabels=list(results), xlim=(0, 1.02))
-ax.set(xlabel="accuracy on the test, with 95% interval; red: guessing")
+ax.set(xlabel="accuracy on the test, with 95% interval; red: guessing, or picking one of three")
 ax.invert_yaxis()
 plots.show(
     fig,
@@ -812,7 +821,7 @@ print(f"counting less Transformer, by file: [{low:+.0%}, {high:+.0%}]")
 
 # %% [markdown]
 r"""
-Twice as wide, and that counting beat this Transformer is just outside the luck of the files. But neither kind of interval says anything of the luck of one training run, or of a test that is easier than the world: our writers of digits are in both halves, and our voices, new ones too, come from one synthesiser.
+Twice as wide, and that counting beat this Transformer stands at the edge of luck (with other seeds it was ahead as well, mostly inside the interval). But neither kind of interval says anything of the luck of one training run, or of a test that is easier than the world: our writers of digits are in both halves, and our voices, new ones too, come from one synthesiser.
 
 ## Summary
 
