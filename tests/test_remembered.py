@@ -1,5 +1,7 @@
 """`checks.solution` and `checks.recall`: what a learner may ask to see again."""
 
+import importlib
+
 import pytest
 
 from utils import checks
@@ -20,6 +22,14 @@ def test_every_exercise_has_its_solution(exercise):
     assert exercise.name in found.code and "NotImplementedError" not in found.code
     assert "SOLUTION" not in found.code
     compile(found.code, "solution", "exec")
+
+
+@pytest.mark.parametrize("own", checks.lessons(), ids=lambda own: own.number)
+def test_every_lesson_hands_on_all_help(own):
+    module = importlib.import_module(f"utils.checks.lesson{own.number}")
+    for name in ("hint", "inputs", "preview", "progress", "recall", "solution"):
+        assert getattr(module, name, None) is getattr(checks, name), name
+        assert name in module.__all__
 
 
 def test_it_is_folded_and_escaped_in_a_notebook(capsys):

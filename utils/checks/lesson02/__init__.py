@@ -1,6 +1,6 @@
 """Lesson 02: masks and heads. Answers take and return PyTorch tensors; True means allowed."""
 
-from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson02.causal_mask import causal_mask
 from utils.checks.lesson02.leaks_future import leaks_future
@@ -11,17 +11,19 @@ from utils.checks.lesson02.padding_mask import padding_mask
 from utils.checks.lesson02.split_heads import split_heads
 
 __all__ = [
+    "MultiHeadAttention",
+    "causal_mask",
     "hint",
     "inputs",
+    "leaks_future",
+    "masked_attention",
+    "merge_heads",
+    "padding_mask",
     "preview",
     "progress",
-    "causal_mask",
-    "padding_mask",
-    "masked_attention",
+    "recall",
+    "solution",
     "split_heads",
-    "merge_heads",
-    "MultiHeadAttention",
-    "leaks_future",
 ]
 
 LESSON = Lesson("02", "Masks and heads", "02_masks_and_heads")

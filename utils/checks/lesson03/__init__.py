@@ -1,6 +1,6 @@
 """Lesson 03: position. Answers take and return torch tensors."""
 
-from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson03.add_positions import add_positions
 from utils.checks.lesson03.alibi_bias import alibi_bias
@@ -10,16 +10,18 @@ from utils.checks.lesson03.rope_attention import rope_attention
 from utils.checks.lesson03.sinusoidal import sinusoidal
 
 __all__ = [
+    "add_positions",
+    "alibi_bias",
+    "apply_rope",
     "hint",
     "inputs",
     "preview",
     "progress",
-    "add_positions",
-    "sinusoidal",
-    "apply_rope",
-    "rope_attention",
-    "alibi_bias",
+    "recall",
     "relative_shift_invariant",
+    "rope_attention",
+    "sinusoidal",
+    "solution",
 ]
 
 LESSON = Lesson("03", "Position", "03_position")

@@ -1,6 +1,6 @@
 """Lesson 06: tokens. Answers take and return Python's own lists, dicts and strings."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson06.common import SIGN, library, merges_of
 from utils.checks.lesson06.count_pairs import count_pairs
@@ -22,6 +22,8 @@ __all__ = [
     "merges_of",
     "preview",
     "progress",
+    "recall",
+    "solution",
     "split_pieces",
     "train_bpe",
 ]

@@ -1,6 +1,6 @@
 """Lesson 07: training a GPT. Answers work with PyTorch; two, on numbers that come out of it."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson07.bits_per_byte import bits_per_byte
 from utils.checks.lesson07.get_batch import get_batch
@@ -22,6 +22,8 @@ __all__ = [
     "power_law",
     "preview",
     "progress",
+    "recall",
+    "solution",
     "train_step",
     "warmup_cosine",
 ]

@@ -1,6 +1,6 @@
 """Lesson 08: Llama. Answers are modules and functions on tensors; the last one reads bytes."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson08.dequantize_q4_1 import dequantize_q4_1
 from utils.checks.lesson08.generate import generate
@@ -22,6 +22,8 @@ __all__ = [
     "map_weights",
     "preview",
     "progress",
+    "recall",
+    "solution",
 ]
 
 LESSON = Lesson("08", "Llama from scratch", "08_llama")

@@ -1,6 +1,6 @@
 """Lesson 10: chat and applications. Answers take and return messages, text and iterators."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson10.ask import ask
 from utils.checks.lesson10.read_events import read_events
@@ -16,8 +16,10 @@ __all__ = [
     "preview",
     "progress",
     "read_events",
+    "recall",
     "render_chat",
     "run_code",
+    "solution",
     "stream",
     "trim_history",
 ]

@@ -1,6 +1,6 @@
 """Lesson 11: fine-tuning. Answers take lists of tokens, batches and matrices; one is a module."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson11.lora_linear import LoRALinear
 from utils.checks.lesson11.mask_prompt_labels import mask_prompt_labels
@@ -18,6 +18,8 @@ __all__ = [
     "pack_batch",
     "preview",
     "progress",
+    "recall",
+    "solution",
 ]
 
 LESSON = Lesson("11", "Fine-tuning", "11_fine_tuning")

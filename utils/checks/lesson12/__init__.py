@@ -1,6 +1,6 @@
 """Lesson 12: preferences and rewards. Answers are functions of PyTorch tensors."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson12.dpo_loss import dpo_loss
 from utils.checks.lesson12.group_advantages import group_advantages
@@ -18,8 +18,10 @@ __all__ = [
     "kl_penalty",
     "preview",
     "progress",
+    "recall",
     "reward_loss",
     "sequence_log_prob",
+    "solution",
 ]
 
 LESSON = Lesson("12", "Preferences and rewards", "12_preferences")

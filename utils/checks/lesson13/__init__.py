@@ -1,6 +1,6 @@
 """Lesson 13: evaluation and limits."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson13.expected_calibration_error import expected_calibration_error
 from utils.checks.lesson13.interval import interval
@@ -18,7 +18,9 @@ __all__ = [
     "pass_at_k",
     "preview",
     "progress",
+    "recall",
     "retrieve",
+    "solution",
     "swap_words",
 ]
 

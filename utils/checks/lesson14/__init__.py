@@ -1,6 +1,6 @@
 """Lesson 14: looking inside."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson14.ablate_heads import ablate_heads
 from utils.checks.lesson14.activations import activations
@@ -19,6 +19,8 @@ __all__ = [
     "patch_activation",
     "preview",
     "progress",
+    "recall",
+    "solution",
     "steer",
 ]
 

@@ -1,6 +1,6 @@
 """Lesson 16: a shared space. Answers take and return PyTorch tensors; 16.3 works on names."""
 
-from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson16.family import family
 from utils.checks.lesson16.info_nce import info_nce
@@ -9,14 +9,16 @@ from utils.checks.lesson16.similarity import similarity
 from utils.checks.lesson16.zero_shot import zero_shot
 
 __all__ = [
+    "family",
     "hint",
+    "info_nce",
     "inputs",
     "preview",
     "progress",
-    "similarity",
-    "info_nce",
-    "family",
+    "recall",
     "recall_at_k",
+    "similarity",
+    "solution",
     "zero_shot",
 ]
 

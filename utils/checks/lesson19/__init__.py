@@ -1,6 +1,6 @@
 """Lesson 19: it hears."""
 
-from utils.checks import hint, inputs, preview, progress
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson19.conv_stem import conv_stem
 from utils.checks.lesson19.ctc_collapse import ctc_collapse
@@ -18,6 +18,8 @@ __all__ = [
     "map_weights",
     "preview",
     "progress",
+    "recall",
+    "solution",
     "transcribe",
     "word_error_rate",
 ]

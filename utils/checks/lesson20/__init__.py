@@ -1,6 +1,6 @@
 """Lesson 20: everything at once. Answers take and return PyTorch tensors, or lists where said."""
 
-from utils.checks import hint, inputs, preview, progress, recall, solution  # noqa: F401
+from utils.checks import hint, inputs, preview, progress, recall, solution
 from utils.checks.engine.exercise import Lesson
 from utils.checks.lesson20.candidate_scores import candidate_scores
 from utils.checks.lesson20.find import find
@@ -11,17 +11,19 @@ from utils.checks.lesson20.refuse import refuse
 from utils.checks.lesson20.splice_two import splice_two
 
 __all__ = [
-    "hint",
-    "inputs",
-    "preview",
-    "progress",
-    "splice_two",
-    "pool_speech",
-    "hear",
-    "refuse",
     "candidate_scores",
     "find",
+    "hear",
+    "hint",
+    "inputs",
     "other_partners",
+    "pool_speech",
+    "preview",
+    "progress",
+    "recall",
+    "refuse",
+    "solution",
+    "splice_two",
 ]
 
 LESSON = Lesson("20", "Everything at once", "20_everything_at_once")
