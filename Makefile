@@ -17,7 +17,9 @@ SOLUTIONS := $(SOURCES:.py=.ipynb)
 
 # One lesson, or all of them.
 EDITION = $(if $(ONLY),$(wildcard $(1)/$(ONLY)_*.ipynb),$(1))
-OF_LESSONS := tests/test_lessons.py tests/test_checks.py tests/test_answers.py
+OF_LESSONS := tests/test_lessons.py tests/test_checks.py tests/test_answers.py tests/test_remembered.py
+# What is tested of the whole course, also where one lesson is asked for.
+OF_THE_COURSE := lessons_are_those or every_lesson_has or are_unique or readme or documents
 
 .PHONY: lab update test variants build models clean book slides test-teaching
 # An interrupted build leaves the notebook where it is: with it the ids of its cells would be lost.
@@ -32,7 +34,7 @@ update:
 # Two notebooks at once, each on one thread: two threads each on two cores take almost twice as long.
 test: $(VENV)/author models
 	$(BIN)/ruff check .
-	OMP_NUM_THREADS=1 $(PYTEST) $(if $(ONLY),-k "$(ONLY)" $(OF_LESSONS),-n 2 --dist loadscope tests)
+	OMP_NUM_THREADS=1 $(PYTEST) $(if $(ONLY),-k "$(ONLY) or $(OF_THE_COURSE)" $(OF_LESSONS),-n 2 --dist loadscope tests)
 	OMP_NUM_THREADS=1 COURSE_STRICT=1 $(PYTEST) $(NBVAL) --nbval \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg $(call EDITION,solutions)
 	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --nbval-lax $(call EDITION,notebooks)
@@ -47,11 +49,14 @@ variants: $(VENV)/author models
 
 build: $(SOLUTIONS)
 
-# jupytext keeps cell ids and outputs of the notebook that is there: never delete it first.
-solutions/%.ipynb: solutions/%.py solutions/learner_edition.json $(VENV)/author
+# jupytext keeps cell ids and outputs of the notebook that is there: never delete it first. The course's
+# home is an empty one, so that nobody's progress gets into a notebook.
+solutions/%.ipynb: export COURSE_HOME = $(abspath build/home-of-$*)
+solutions/%.ipynb: solutions/%.py solutions/learner_edition.json | $(VENV)/author
 	@! grep -qsE '"execution_count": [0-9]' notebooks/$*.ipynb || { echo "notebooks/$*.ipynb holds \
 	somebody's work (it has been run): move it elsewhere, or git restore it, and build again"; exit 1; }
 	$(BIN)/python -m utils.models
+	rm -rf $(COURSE_HOME)
 	$(BIN)/jupytext --quiet --to ipynb --update --set-kernel python3 $<
 	OMP_NUM_THREADS=1 COURSE_STRICT=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=600 $@
@@ -86,6 +91,8 @@ $(VENV)/learner: requirements.txt pyproject.toml $(VENV)/made
 
 $(VENV)/author: requirements-author.txt $(VENV)/learner
 	$(BIN)/python -m pip install -r requirements-author.txt
+	@# In a new clone all files are of the same age: what git knows as it is needs no build.
+	@for py in $(SOURCES); do git diff --quiet HEAD -- $$py 2>/dev/null && touch $${py%.py}.ipynb; done; true
 	touch $@
 
 $(TEACHING)/made: teaching/requirements.txt $(VENV)/made

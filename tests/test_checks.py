@@ -110,16 +110,17 @@ def test_a_mistake_is_named(exercise, mistake):
 
 @pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
 def test_mistakes_and_hints_are_enough_and_all_different(exercise):
-    assert len(exercise.hints) >= 1
-    assert len(exercise.mistakes) >= 4
+    assert len(exercise.hints) >= 1, "an exercise has a hint"
+    assert len(exercise.mistakes) >= 4, "an exercise knows four mistakes"
     for words in ([m.name for m in exercise.mistakes], [m.hint for m in exercise.mistakes]):
-        assert len(set(words)) == len(words)
+        assert len(set(words)) == len(words), "two mistakes of the same name or with the same hint"
 
 
 @pytest.mark.parametrize("lesson", checks.lessons(), ids=lambda lesson: lesson.number)
 def test_a_lesson_knows_enough_mistakes(lesson):
     least = {"00": 0, "01": 10, "09": 10}.get(lesson.number, 8)
-    assert sum(e.lesson == lesson.number for e, _ in MISTAKES) >= least
+    known = sum(e.lesson == lesson.number for e, _ in MISTAKES)
+    assert known >= least, f"the lesson's exercises know {known} mistakes, of at least {least}"
 
 
 @pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)

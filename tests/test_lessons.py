@@ -65,9 +65,13 @@ def exercises(stem):
 
 
 def test_the_lessons_are_those_that_the_checks_know():
-    assert [lesson.notebook for lesson in checks.lessons()] == STEMS
+    known = [lesson.notebook for lesson in checks.lessons()]
+    assert known == STEMS, "utils/checks/lessonNN/ and solutions/*.py should be of the same lessons"
     for folder in "solutions", "notebooks":
-        assert sorted(path.stem for path in (ROOT / folder).glob("*.ipynb")) == STEMS
+        made = sorted(path.stem for path in (ROOT / folder).glob("*.ipynb"))
+        assert made == STEMS, (
+            f"{folder}/ should hold a notebook of each solutions/*.py: `make build`"
+        )
     for lesson in checks.lessons():
         assert lesson.notebook.startswith(f"{lesson.number}_")
 
@@ -76,26 +80,40 @@ def test_the_lessons_are_those_that_the_checks_know():
 def test_headings(stem):
     (lesson,) = [lesson for lesson in checks.lessons() if lesson.notebook == stem]
     cells = source(stem)
-    assert cells[0].source.startswith("# ")
+    assert cells[0].source.startswith("# "), "a lesson begins with its title"
     assert headings(cells, 1) == [f"{lesson.number} · {lesson.title}"]
     *sections, summary, further = headings(cells, 2)
-    assert [s.split()[0] for s in sections] == [str(i + 1) for i in range(len(sections))]
-    assert (summary, further) == ("Summary", "Further reading")
+    numbers = [section.split()[0] for section in sections]
+    assert numbers == [str(i + 1) for i in range(len(sections))], "sections are numbered from 1 on"
+    assert (summary, further) == ("Summary", "Further reading"), "a lesson ends with these two"
+
+
+@every_lesson
+def test_the_first_cell_says_what_the_lesson_takes(stem):
+    head, own = source(stem)[0].source, [e.number for e in exercises(stem)]
+    if stem.startswith("00"):
+        return
+    assert "**Takes:**" in head and "**Exercises:**" in head, (
+        'the first cell should end with "**Needs:** … **Takes:** … **Exercises:** 4.1 to 4.6"'
+    )
+    named = re.findall(r"\d+\.\d+", head.partition("**Exercises:**")[2])
+    ends = named[0], max(named, key=lambda number: int(number.split(".")[1]))
+    assert ends == (own[0], own[-1]), "the exercises named there are not the lesson's"
 
 
 @every_lesson
 def test_size(stem):
     cells = source(stem)
     least, most = (15, 40) if stem.startswith("00") else (40, 80)
-    assert least <= len(cells) <= most
+    assert least <= len(cells) <= most, f"a lesson has {least} to {most} cells"
     sizes = {}
     for cell in code(cells):
         lines = [line for line in cell.source.splitlines() if line.strip()]
         lines = [line for line in lines if line.strip() not in MARKS]
         sizes[cell.source] = len(lines)
         limit = 40 if any(line.startswith("class ") for line in lines) else 20
-        assert len(lines) <= limit, f"{len(lines)} lines:\n{cell.source}"
-    assert statistics.median(sizes.values()) <= 8
+        assert len(lines) <= limit, f"{len(lines)} lines, {limit} are allowed:\n{cell.source}"
+    assert statistics.median(sizes.values()) <= 8, "half the code cells have at most 8 lines"
 
 
 @every_lesson
@@ -107,14 +125,22 @@ def test_an_exercise_is_a_task_an_answer_and_a_check(stem):
         for task in TASK.finditer(c.source)
         if c.cell_type == "markdown"
     ]
-    assert [task[1:] for task in tasks] == [(e.number, e.name) for e in exercises(stem)]
+    known = [(e.number, e.name) for e in exercises(stem)]
+    assert [task[1:] for task in tasks] == known, (
+        "the tasks (### Exercise 4.7 · `name` ★★ · 8 minutes) should be the exercises of "
+        f"utils/checks/lesson{stem[:2]}/, numbered in the order of the text"
+    )
     assert len(headings(cells, 3)) >= len(tasks) == prose(cells).count("### Exercise ")
     for i, _, name in tasks:
         answer, check = cells[i + 1], cells[i + 2]
-        assert (tags(answer), tags(check)) == (["answer"], ["check"])
-        assert re.search(rf"^(def|class) {name}\b", answer.source, re.MULTILINE)
-        assert all(answer.source.count(mark) >= 1 for mark in MARKS)
-        assert check.source.startswith(f"{name} = checks.{name}({name})")
+        said = f"after the task `{name}`: "
+        assert (tags(answer), tags(check)) == (["answer"], ["check"]), (
+            said + "a cell tagged answer, then one tagged check"
+        )
+        assert re.search(rf"^(def|class) {name}\b", answer.source, re.MULTILINE), said + "its def"
+        assert all(answer.source.count(mark) >= 1 for mark in MARKS), said + " and ".join(MARKS)
+        line = f"{name} = checks.{name}({name})"
+        assert check.source.startswith(line), f"{said}the check cell begins with {line}"
     for tag in "answer", "check":
         assert sum(tag in tags(cell) for cell in cells) == len(tasks)
 
@@ -122,14 +148,17 @@ def test_an_exercise_is_a_task_an_answer_and_a_check(stem):
 @every_lesson
 def test_enough_exercises_besides_a_stretch(stem):
     stretches = [task["stretch"] for task in TASK.finditer(prose(source(stem)))]
-    assert stem.startswith("00") or stretches.count(None) >= 3
+    enough = stem.startswith("00") or stretches.count(None) >= 3
+    assert enough, "a lesson has at least three exercises besides those marked as stretch"
 
 
 @every_lesson
 def test_tags(stem):
     for folder in "solutions", "notebooks":
         for cell in edition(folder, stem).cells:
-            assert set(tags(cell)) <= TAGS
+            assert set(tags(cell)) <= TAGS, (
+                f"the tags are {TAGS}; here {tags(cell)}:\n{cell.source}"
+            )
     assert not any("solution" in tags(cell) for cell in edition("notebooks", stem).cells)
 
 
@@ -165,6 +194,16 @@ def test_outputs_name_no_folder_of_a_machine(stem):
         text = re.sub(r'"image/png": "[^"]*"', "", text)
         found = re.search(r"(/root|/home|/Users|/tmp|/var|ipykernel_|[A-Z]:\\\\)[\w/\\.-]*", text)
         assert not found, f"{found[0]} in the output of:\n{cell.source}"
+
+
+@every_lesson
+def test_outputs_hold_nobodys_progress(stem):
+    """Only the lesson's own exercises are ticked off in its table: it was run in an empty home."""
+    for cell in code(edition("solutions", stem).cells):
+        for output in cell.outputs if "progress()" in cell.source else []:
+            for line in output.get("data", {}).get("text/plain", "").splitlines():
+                other = re.match(r"\d\d  ", line) and not line.startswith(stem[:2])
+                assert not (other and re.search("[✓☑◐]", line)), f"somebody's progress: {line}"
 
 
 @every_lesson
@@ -229,9 +268,9 @@ def test_the_readme_lists_the_lessons():
     listed = [
         (row, name) for row in rows for name in re.findall(r"\(notebooks/(\w+)\.ipynb\)", row)
     ]
-    assert [name for _, name in listed] == STEMS
+    assert [name for _, name in listed] == STEMS, "the README should have a row for each lesson"
     for (row, _), lesson in zip(listed, checks.lessons(), strict=True):
-        assert lesson.number in row and lesson.title in row
+        assert lesson.number in row and lesson.title in row, f"{lesson.title} is not in: {row}"
 
 
 # --- editions in step -----------------------------------------------------------------------
