@@ -108,6 +108,11 @@ dpo_loss = Exercise(
             _dpo(loss=lambda margin, beta: preferred(margin / beta)),
         ),
         Mistake(
+            "beta_twice",
+            "`beta` multiplies twice: once is enough, on the margin.",
+            _dpo(loss=lambda margin, beta: preferred(beta * beta * margin)),
+        ),
+        Mistake(
             "beta_on_the_chosen_only",
             "`beta` multiplies the first bracket only. It multiplies the difference of both.",
             lambda pc, pr, rc, rr, beta: _dpo(

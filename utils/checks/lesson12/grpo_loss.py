@@ -138,6 +138,17 @@ grpo_loss = Exercise(
             _loss(gain=lambda r, A, clip: torch.minimum(r * A, r.clamp(min=1 - clip) * A)),
         ),
         Mistake(
+            "product_clipped",
+            "You clip ratio · A. It is the ratio alone that is clipped; then it is multiplied by A.",
+            _loss(gain=lambda r, A, clip: torch.minimum(r * A, (r * A).clamp(1 - clip, 1 + clip))),
+        ),
+        Mistake(
+            "advantage_clipped",
+            "You clip the advantage. It is the ratio that is clipped: `ratio.clamp(1 - clip, 1 + "
+            "clip)`.",
+            _loss(gain=lambda r, A, clip: torch.minimum(r * A, r * A.clamp(1 - clip, 1 + clip))),
+        ),
+        Mistake(
             "clip_fixed",
             "You clip at 0.2, whatever `clip` says.",
             _loss(gain=lambda r, A, clip: torch.minimum(r * A, r.clamp(0.8, 1.2) * A)),

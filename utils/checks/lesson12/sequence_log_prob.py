@@ -165,6 +165,12 @@ sequence_log_prob = Exercise(
             _sum(log_p=lambda logits: logits.softmax(-1).log()),
         ),
         Mistake(
+            "softmax_twice",
+            "You put probabilities into `log_softmax`: the softmax is taken twice. It wants the "
+            "logits themselves.",
+            _sum(log_p=lambda logits: logits.softmax(-1).log_softmax(-1)),
+        ),
+        Mistake(
             "softmax_over_positions",
             "Your softmax runs over the positions. The tokens of the vocabulary compete: "
             "`log_softmax(-1)`.",

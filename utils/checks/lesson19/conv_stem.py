@@ -28,13 +28,13 @@ def _stem(
     second=lambda x, conv: conv(x),
     turn=lambda x: x.mT,
     place=lambda x, positions: x + positions[: x.shape[1]],
-    check=True,
+    refuses=lambda T, n: T % 2 or n < T // 2,
 ):
     """The stem with one step replaced."""
 
     def mutant(mel, conv1, conv2, positions):
         T = mel.shape[-1]
-        if check and (T % 2 or len(positions) < T // 2):
+        if refuses(T, len(positions)):
             raise ValueError("the number of frames does not fit")
         x = act2(second(act1(first(mel, conv1)), conv2))
         return place(turn(x), positions)
@@ -158,11 +158,17 @@ conv_stem = Exercise(
             ),
         ),
         Mistake(
+            "full_length_refused",
+            "You refuse a sound that fills all positions. Only *more* than `2 * len(positions)` "
+            "frames have no place.",
+            _stem(refuses=lambda T, n: T % 2 or n <= T // 2),
+        ),
+        Mistake(
             "frames_not_checked",
             "All is right but one thing: an odd number of frames, or more than there are "
             "positions for, needs a `ValueError` with a sentence.",
             _stem(
-                check=False,
+                refuses=lambda T, n: False,
                 place=lambda x, p: x + p.repeat(2, 1)[: x.shape[1]],
             ),
         ),

@@ -102,6 +102,11 @@ def _probe(answer, seed):
     found["what was given"] = "changed" if harmed else "as it was"
     if set(ours) != wanted:
         return found
+    fitting = layer.state_dict()
+    odd = {k: tuple(v.shape) for k, v in ours.items() if v.shape != fitting[k].shape}
+    found["shapes that do not fit"] = odd
+    if odd:
+        return found
     # a bias of the keys changes no attention (every query adds the same to all of its scores)
     found["self_attn.in_proj_bias"] = ours["self_attn.in_proj_bias"]
     layer.load_state_dict(ours)
@@ -182,6 +187,12 @@ map_weights = Exercise(
             _mapped(
                 change=lambda ours: {k: v for k, v in ours.items() if k != "self_attn.in_proj_bias"}
             ),
+        ),
+        Mistake(
+            "key_bias_skipped",
+            "`in_proj_bias` is too short: put zeros where the keys' bias would stand, between q's "
+            "and v's.",
+            _mapped(joined=lambda t: _joined(t, key_bias=lambda n: torch.zeros(0))),
         ),
         Mistake(
             "not_joined",
