@@ -660,7 +660,7 @@ assert in_words > 0.7 * len(wrong)
 
 # %% [markdown]
 r"""
-The numbers tell two kinds of mistakes apart. In nearly every line the model thinks its wrong answer *likelier* than the truth. Often it hesitates, and the truth comes close behind; but no search can mend that, for search finds what the model believes. Only where the truth has the larger number, and greedy still missed it, did the model know better than it wrote; there beams can find it. Here that is rare, and on our run they mended none. **Search mends errors of searching, not errors of knowing** (Stahlberg and Byrne, 2019, take the two apart for large translators, and find that their models often think *no* translation at all the likeliest).
+The numbers tell two kinds of mistakes apart. In nearly every line the model thinks its wrong answer *likelier* than the truth. Often it hesitates, and the truth comes close behind; but no search can mend that, for search finds what the model believes. Only where the truth has the larger number, and greedy still missed it, did the model know better than it wrote; there beams can find it. Here that is rare: on one of our machines they mended none of 6, on another 2 of 13. **Search mends errors of searching, not errors of knowing** (Stahlberg and Byrne, 2019, take the two apart for large translators, and find that their models often think *no* translation at all the likeliest).
 
 And *what* does it not know? Nearly all of its errors are where a number is spelled out in words, though only three of the nine forms do that. Mostly one digit is wrong. Now and then all the digits are right and stand in a wrong order, 78 for *eighty-seven*; or it is the number that sounds alike, 30 for *thirteenth*.
 

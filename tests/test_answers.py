@@ -6,11 +6,12 @@ have a third part: the name that its mistake must get, or None where any name wo
 
 import importlib.util
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from utils.checks import judge, lessons
+from utils.checks import catalogue, judge, lessons
 
 
 def _module(path: Path):
@@ -30,6 +31,13 @@ def test_every_lesson_has_answers():
     assert [path.stem[-2:] for path in PATHS] == [lesson.number for lesson in lessons()]
     for path, module in zip(PATHS, MODULES, strict=True):
         assert {row[0][:2] for row in module.RIGHT + module.WRONG} == {path.stem[-2:]}
+
+
+def test_every_exercise_has_enough_answers():
+    right, wrong = (Counter(row[0] for row in rows) for rows in (RIGHT, WRONG))
+    for key in (exercise.key for exercise in catalogue()):
+        assert right[key] >= 3, f"{key} has {right[key]} right answers, and needs 3 at least"
+        assert wrong[key] >= 4, f"{key} has {wrong[key]} wrong answers, and needs 4 at least"
 
 
 @pytest.mark.parametrize(("key", "answer"), RIGHT)

@@ -387,6 +387,43 @@ def search_in_what_was_normalised_first(query, vectors, k, kept={}):  # noqa: B0
     return (kept.setdefault(vectors.shape, F.normalize(vectors)) @ query).topk(k).indices.tolist()
 
 
+def layer_norm_by_a_centring_matrix(self, x):
+    """A matrix takes the mean off, as in statistics."""
+    d = x.shape[-1]
+    x = x @ (torch.eye(d) - torch.full((d, d), 1 / d))
+    var = torch.einsum("...d,...d->...", x, x)[..., None] / d
+    return x / (var + self.eps).sqrt() * self.weight + self.bias
+
+
+class LayerNormByVmap(nn.Module):
+    """Written out whole: a function of one vector, mapped over all of them."""
+
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+        self.eps = eps
+
+    def unit(self, vector):
+        vector = vector - vector.mean()
+        return vector / (vector.dot(vector) / len(vector) + self.eps).sqrt()
+
+    def forward(self, x):
+        units = torch.vmap(self.unit)(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+        return units * self.weight + self.bias
+
+
+def layer_norm_by_mean_deviation(self, x):
+    x = x - x.mean(-1, keepdim=True)
+    return self.weight * x / (x.abs().mean(-1, keepdim=True) + self.eps) + self.bias
+
+
+def layer_norm_with_one_plus_weight(self, x):
+    """As in Gemma, whose weights are kept as what they are more than 1."""
+    var, mean = torch.var_mean(x, -1, correction=0, keepdim=True)
+    return (1 + self.weight) * (x - mean) / (var + self.eps).sqrt() + self.bias
+
+
 RIGHT = [
     ("04.LayerNorm", layer_norm(layer_norm_by_rows)),
     ("04.LayerNorm", layer_norm(layer_norm_rsqrt)),
@@ -411,6 +448,8 @@ RIGHT = [
     ("04.EncoderBlock", encoder_block(block_with(added(-torch.inf)))),
     ("04.EncoderBlock", encoder_block(block_with(added(-1e9)))),
     ("04.FeedForward", feed_forward(lambda self, x: ff(self, x.double().float()))),
+    ("04.LayerNorm", layer_norm(layer_norm_by_a_centring_matrix)),
+    ("04.LayerNorm", LayerNormByVmap),
 ]
 
 WRONG = [
@@ -501,4 +540,6 @@ WRONG = [
     ("04.search", search_as_tensor, "another_type"),
     ("04.search", search_in_bytes, None),
     ("04.search", search_in_what_was_normalised_first, "keeps_state"),
+    ("04.LayerNorm", layer_norm(layer_norm_by_mean_deviation), None),
+    ("04.LayerNorm", layer_norm(layer_norm_with_one_plus_weight), None),
 ]

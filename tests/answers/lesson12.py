@@ -189,6 +189,64 @@ def dpo_as_ipo(pc, pr, rc, rr, beta):
     return ((pc - rc.detach() - pr + rr.detach() - 1 / (2 * beta)) ** 2).mean()
 
 
+def dpo_as_two_classes(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    gains = torch.stack([pc, pr], dim=-1) - torch.stack([rc, rr], dim=-1).detach()
+    return F.cross_entropy(beta * gains, torch.zeros(len(pc), dtype=torch.long))
+
+
+def dpo_pair_by_pair(pc, pr, rc, rr, beta):
+    if not beta > 0:
+        raise ValueError(f"with beta = {beta} nothing is learned")
+    losses = []
+    for p, q, r, s in zip(pc, pr, rc.detach(), rr.detach(), strict=True):
+        margin = beta * (p - q - (r - s))
+        losses.append(torch.logaddexp(torch.zeros_like(margin), -margin))
+    return torch.stack(losses).mean()
+
+
+def dpo_with_data(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    margin = beta * (pc - pr - rc.data + rr.data)
+    return -torch.nn.LogSigmoid()(margin).sum() / margin.numel()
+
+
+def dpo_with_a_kink(pc, pr, rc, rr, beta):
+    """A usual stable formula: at a margin of 0, where training begins, its gradient is another."""
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    margin = beta * (pc - pr - (rc - rr).detach())
+    return (F.relu(-margin) + torch.log1p(torch.exp(-margin.abs()))).mean()
+
+
+def dpo_as_a_hinge(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    return F.relu(1 - beta * (pc - pr - (rc - rr).detach())).mean()
+
+
+def dpo_clamped(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    margin = beta * (pc - pr - (rc - rr).detach())
+    return -F.logsigmoid(margin.clamp(-50, 50)).mean()
+
+
+def dpo_with_smoothed_labels(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    margin = beta * (pc - pr - (rc - rr).detach())
+    return -(0.9 * F.logsigmoid(margin) + 0.1 * F.logsigmoid(-margin)).mean()
+
+
+def dpo_beta_on_the_policy_only(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be greater than zero")
+    return -F.logsigmoid(beta * (pc - pr) - (rc - rr).detach()).mean()
+
+
 # 12.4 group_advantages
 def by_numpy_free_loops(rewards):
     rows = []
@@ -443,7 +501,9 @@ RIGHT = [
     *(("12.reward_loss", answer) for answer in (
         by_softplus, by_logaddexp, by_two_classes, by_bce, by_the_loop, by_softmax_of_two,
     )),
-    *(("12.dpo_loss", answer) for answer in (dpo_by_ratios, dpo_by_rewards)),
+    *(("12.dpo_loss", answer) for answer in (
+        dpo_by_ratios, dpo_by_rewards, dpo_as_two_classes, dpo_pair_by_pair, dpo_with_data,
+    )),
     *(("12.group_advantages", answer) for answer in (
         by_numpy_free_loops, with_unbiased_false, with_a_usual_epsilon, with_var_mean,
         with_layer_norm,
@@ -502,4 +562,9 @@ WRONG = [
     ("12.grpo_loss", grpo_nan_when_empty, "no_refusal"),
     ("12.grpo_loss", grpo_ratio_detached),
     ("12.grpo_loss", grpo_policy_gradient),
+    ("12.dpo_loss", dpo_with_a_kink, "another_gradient"),
+    ("12.dpo_loss", dpo_as_a_hinge, None),
+    ("12.dpo_loss", dpo_clamped, None),
+    ("12.dpo_loss", dpo_with_smoothed_labels, None),
+    ("12.dpo_loss", dpo_beta_on_the_policy_only, None),
 ]

@@ -3,7 +3,8 @@
 import math
 import re
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, groupby
+from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -55,6 +56,74 @@ def without_words(k, n, confidence=0.95):
 def dividing_by_zero(k, n, confidence=0.95):
     k / n
     return by_the_quadratic(k, max(n, 1), confidence)
+
+
+def possible(k, n):
+    if n < 1 or k < 0 or k > n:
+        raise ValueError(f"{k} right ones of {n} cannot be")
+
+
+def quantile(confidence):
+    return NormalDist().inv_cdf(1 - (1 - confidence) / 2)
+
+
+def by_bisection(k, n, confidence=0.95):
+    """The shares that a score test does not reject."""
+    possible(k, n)
+    z, p = quantile(confidence), k / n
+
+    def edge(inside, outside):
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            if abs(p - middle) <= z * math.sqrt(middle * (1 - middle) / n):
+                inside = middle
+            else:
+                outside = middle
+        return inside
+
+    return edge(p, 0.0), edge(p, 1.0)
+
+
+def by_roots(k, n, confidence=0.95):
+    possible(k, n)
+    c = quantile(confidence) ** 2 / n
+    return tuple(np.sort(np.roots([1 + c, -2 * k / n - c, (k / n) ** 2]).real))
+
+
+def as_a_weighted_mean(k, n, confidence=0.95):
+    """Between the share and one half, and so is the variance."""
+    possible(k, n)
+    z = math.sqrt(2) * torch.erfinv(torch.tensor(confidence, dtype=torch.float64)).item()
+    p, w = k / n, n / (n + z * z)
+    half = z * math.sqrt((w * p * (1 - p) + (1 - w) / 4) / (n + z * z))
+    return w * p + (1 - w) / 2 - half, w * p + (1 - w) / 2 + half
+
+
+def with_continuity_correction(k, n, confidence=0.95):
+    from scipy.stats import binomtest
+
+    possible(k, n)
+    found = binomtest(k, n).proportion_ci(confidence, method="wilsoncc")
+    return found.low, found.high
+
+
+def half_width_not_divided(k, n, confidence=0.95):
+    possible(k, n)
+    z, p = quantile(confidence), k / n
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return middle - half, middle + half
+
+
+def whole_shares(k, n, confidence=0.95):
+    possible(k, n)
+    return by_bisection(n * (k // n), n, confidence)
+
+
+def refusing_all_and_none(k, n, confidence=0.95):
+    if not 0 < k < n:
+        raise ValueError(f"{k} of {n} says nothing")
+    return by_bisection(k, n, confidence)
 
 
 # 13.2 option_scores
@@ -179,6 +248,54 @@ def nan_for_nothing(confidence, correct, bins=10):
     return by_a_loop(confidence, correct, bins)
 
 
+def usable(confidence, correct):
+    if len(confidence) != len(correct) or not len(correct):
+        raise ValueError("each answer needs one confidence, and there must be one")
+    if ((confidence < 0) | (confidence > 1)).any():
+        raise ValueError("this confidence is no probability")
+
+
+def with_a_table(confidence, correct, bins=10):
+    """Which answer lies in which bin: (N, bins)."""
+    usable(confidence, correct)
+    edges = torch.arange(bins + 1) / bins
+    inside = (confidence[:, None] > edges[:-1]) & (confidence[:, None] <= edges[1:])
+    inside[confidence == 0, 0] = True
+    return ((correct.float() - confidence) @ inside.float()).abs().sum() / len(confidence)
+
+
+def by_sorting(confidence, correct, bins=10):
+    usable(confidence, correct)
+    pairs = zip(confidence.tolist(), correct.tolist(), strict=True)
+    rows = sorted((max(1, math.ceil(p * bins)), p - hit) for p, hit in pairs)
+    return sum(abs(sum(x for _, x in g)) for _, g in groupby(rows, lambda r: r[0])) / len(rows)
+
+
+def rounded_bins(confidence, correct, bins=10):
+    usable(confidence, correct)
+    place = (confidence * bins).round().long()
+    return float(torch.bincount(place, confidence - correct.float()).abs().sum() / len(place))
+
+
+def bins_between_least_and_most(confidence, correct, bins=10):
+    usable(confidence, correct)
+    edges = np.histogram_bin_edges(confidence.numpy(), bins)[1:-1]
+    place = torch.tensor(np.searchsorted(edges, confidence.numpy()))
+    return float(torch.bincount(place, confidence - correct.float()).abs().sum() / len(place))
+
+
+def refusing_all_right(confidence, correct, bins=10):
+    usable(confidence, correct)
+    if len(correct.unique()) < 2:
+        raise ValueError("all answers are right, or none is")
+    return by_sorting(confidence, correct, bins)
+
+
+def as_far_as_both_go(confidence, correct, bins=10):
+    n = min(len(confidence), len(correct))
+    return by_sorting(confidence[:n], correct[:n], bins)
+
+
 # 13.4 pass_at_k
 def by_counting(n, c, k):
     if n > 12:
@@ -224,6 +341,55 @@ def by_simulation(n, c, k):
     by_product(n, c, k)
     rng = np.random.default_rng(0)
     return float(np.mean([(rng.permutation(n)[:k] < c).any() for _ in range(200)]))
+
+
+def drawable(n, c, k):
+    if c not in range(n + 1) or k not in range(1, n + 1):
+        raise ValueError(f"{k} of {n}, {c} of them right, cannot be drawn")
+
+
+def by_recursion(n, c, k):
+    """The first one is right, or one of the others."""
+    drawable(n, c, k)
+
+    def found(n, k):
+        return c / n + (n - c) / n * found(n - 1, k - 1) if k and n > c else float(k > 0)
+
+    return found(n, k) if c else 0.0
+
+
+def by_vandermonde(n, c, k):
+    drawable(n, c, k)
+    ways = sum(math.comb(c, right) * math.comb(n - c, k - right) for right in range(1, k + 1))
+    return ways / math.comb(n, k)
+
+
+def turned_round(n, c, k):
+    """The places of the right ones are drawn, and not the k."""
+    drawable(n, c, k)
+    return 1 - math.comb(n - k, c) / math.comb(n, c)
+
+
+def overflowing(n, c, k):
+    drawable(n, c, k)
+    wrong, all_of_them = np.arange(n - c - k + 1, n - c + 1), np.arange(n - k + 1, n + 1)
+    return 1 - np.prod(wrong) / np.prod(all_of_them)
+
+
+def one_for_just_enough(n, c, k):
+    drawable(n, c, k)
+    return 1.0 if n - c <= k else by_product(n, c, k)
+
+
+def none_right_refused(n, c, k):
+    if not 0 < c <= n or not 0 < k <= n:
+        raise ValueError("c and k must lie between 1 and n")
+    return by_product(n, c, k)
+
+
+def one_factor_too_many(n, c, k):
+    drawable(n, c, k)
+    return 1 - math.prod((n - c - i) / (n - i) for i in range(k + 1) if i < n)
 
 
 # 13.5 swap_words
@@ -293,6 +459,63 @@ def title_case(text, pairs):
     return with_a_dict(text, pairs).title()
 
 
+def exchanged(pairs):
+    words = [word for pair in pairs for word in pair]
+    if len(words) > len(set(words)):
+        raise ValueError("one of these words stands in two pairs")
+    return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+
+
+def capital(word, new):
+    return new.capitalize() if word[:1].isupper() else new
+
+
+def by_alternatives(text, pairs):
+    table = exchanged(pairs)
+    if not table:
+        return text
+    either = re.compile(rf"\b(?:{'|'.join(table)})\b", re.IGNORECASE)
+    return either.sub(lambda m: capital(m[0], table[m[0].lower()]), text)
+
+
+def by_letters(text, pairs):
+    """No regular expression at all."""
+    table, out = exchanged(pairs), []
+    for inside, run in groupby(text, key=lambda c: c.isalnum() or c == "_"):
+        word = "".join(run)
+        known = inside and word.lower() in table
+        out.append(capital(word, table[word.lower()]) if known else word)
+    return "".join(out)
+
+
+def every_word_capitalised_anew(text, pairs):
+    table = exchanged(pairs)
+    return re.sub(r"\w+", lambda m: capital(m[0], table.get(m[0].lower(), m[0])), text)
+
+
+def with_the_apostrophe(text, pairs):
+    table = exchanged(pairs)
+
+    def new(m):
+        return capital(m[0], table[m[0].lower()]) if m[0].lower() in table else m[0]
+
+    return re.sub(r"[\w']+", new, text)
+
+
+def only_the_words(text, pairs):
+    return " ".join(re.findall(r"\w+", by_letters(text, pairs)))
+
+
+def a_capital_in_front_only(text, pairs):
+    table = exchanged(pairs)
+
+    def new(m):
+        word = table.get(m[0].lower(), m[0])
+        return word.capitalize() if m.start() == 0 and m[0][0].isupper() else word
+
+    return re.sub(r"\w+", new, text)
+
+
 # 13.6 retrieve
 def _asked(passages, k):
     if passages.shape[0] == 0:
@@ -350,11 +573,23 @@ def empty_gives_nothing(query, passages, k):
 
 
 RIGHT = [
-    *(("13.interval", a) for a in (by_the_quadratic, with_1_96)),
+    *(
+        ("13.interval", a)
+        for a in (by_the_quadratic, with_1_96, by_bisection, by_roots, as_a_weighted_mean)
+    ),
     *(("13.option_scores", a) for a in (in_one_batch, with_a_cache, with_gradient)),
-    *(("13.expected_calibration_error", a) for a in (with_numpy, with_bucketize, by_a_loop)),
-    *(("13.pass_at_k", a) for a in (by_counting, by_product, by_lgamma)),
-    *(("13.swap_words", a) for a in (with_a_dict, piece_by_piece, with_placeholders)),
+    *(
+        ("13.expected_calibration_error", a)
+        for a in (with_numpy, with_bucketize, by_a_loop, with_a_table, by_sorting)
+    ),
+    *(
+        ("13.pass_at_k", a)
+        for a in (by_counting, by_product, by_lgamma, by_recursion, by_vandermonde, turned_round)
+    ),
+    *(
+        ("13.swap_words", a)
+        for a in (with_a_dict, piece_by_piece, with_placeholders, by_alternatives, by_letters)
+    ),
     *(("13.retrieve", a) for a in (with_topk, with_sorted, with_sort)),
 ]
 
@@ -383,4 +618,20 @@ WRONG = [
     ("13.retrieve", only_indices),
     ("13.retrieve", normalised_in_place, "changes_input"),
     ("13.retrieve", empty_gives_nothing),
+    ("13.interval", with_continuity_correction, None),
+    ("13.interval", half_width_not_divided, None),
+    ("13.interval", whole_shares, None),
+    ("13.interval", refusing_all_and_none),
+    ("13.expected_calibration_error", rounded_bins, None),
+    ("13.expected_calibration_error", bins_between_least_and_most, None),
+    ("13.expected_calibration_error", refusing_all_right),
+    ("13.expected_calibration_error", as_far_as_both_go, None),
+    ("13.pass_at_k", overflowing, None),
+    ("13.pass_at_k", one_for_just_enough, None),
+    ("13.pass_at_k", none_right_refused),
+    ("13.pass_at_k", one_factor_too_many, None),
+    ("13.swap_words", every_word_capitalised_anew, None),
+    ("13.swap_words", with_the_apostrophe, None),
+    ("13.swap_words", only_the_words, None),
+    ("13.swap_words", a_capital_in_front_only, None),
 ]

@@ -1,9 +1,11 @@
 """Answers to lesson 14's exercises, as learners write them."""
 
 import contextlib
+import copy
 import functools
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -97,6 +99,40 @@ def needs_a_batch(model, hidden):
     return as_the_model(model, hidden)[:, -1]
 
 
+def with_einsum(model, hidden):
+    head = model.get_output_embeddings().weight
+    return torch.einsum("...d,vd->...v", model.model.norm(hidden), head)
+
+
+def through_a_model_without_blocks(model, hidden):
+    short = copy.copy(model.model)
+    short._modules = {**short._modules, "layers": nn.ModuleList()}
+    rows = short(inputs_embeds=hidden.reshape(-1, 1, hidden.shape[-1]), use_cache=False)[0]
+    return model.lm_head(rows).view(*hidden.shape[:-1], -1)
+
+
+def last_layer_only(model, hidden):
+    return as_the_model(model, hidden[-1])
+
+
+def left_flat(model, hidden):
+    return as_the_model(model, hidden.reshape(-1, hidden.shape[-1]))
+
+
+def through_the_blocks_again(model, hidden):
+    rows = hidden.reshape(1, -1, hidden.shape[-1])
+    return model(inputs_embeds=rows).logits.reshape(*hidden.shape[:-1], -1)
+
+
+def with_a_head_turned_round(model, hidden):
+    return model.model.norm(hidden) @ model.lm_head.weight
+
+
+def likeness_to_each_word(model, hidden):
+    normed = model.model.norm(hidden).unsqueeze(-2)
+    return F.cosine_similarity(normed, model.lm_head.weight, dim=-1)
+
+
 # 14.3 induction_score
 def _checked(attention, period):
     if period < 1 or period >= attention.size(-1):
@@ -138,6 +174,59 @@ def whole_diagonal(attention, period):
 def the_token_itself(attention, period):
     _checked(attention, period)
     return attention.diagonal(-period, -2, -1).mean(-1).mean(0)
+
+
+def repeats(attention, period):
+    if not 0 < period < attention.shape[-1]:
+        raise ValueError("nothing is repeated with this period")
+
+
+def with_gather(attention, period):
+    repeats(attention, period)
+    rows = attention[:, :, period:]
+    index = torch.arange(1, 1 + rows.shape[2])[None, None, :, None]
+    return rows.gather(-1, index.expand(*rows.shape[:3], 1)).flatten(2).mean(-1).mean(0)
+
+
+def with_a_smaller_square(attention, period):
+    """Rows from `period` on, columns from 1 on: what is wanted is their diagonal."""
+    repeats(attention, period)
+    part = attention[..., period:, 1:]
+    places = part.shape[-2]
+    return torch.einsum("bhtt->h", part[..., :places]) / (places * len(attention))
+
+
+def how_often_it_is_the_largest(attention, period):
+    repeats(attention, period)
+    t = torch.arange(period, attention.shape[-1])
+    return (attention[:, :, t].argmax(-1) == t - period + 1).float().mean((0, 2))
+
+
+def divided_by_all_places(attention, period):
+    repeats(attention, period)
+    t = torch.arange(period, attention.shape[-1])
+    return attention[:, :, t, t - period + 1].sum((0, 2)) / attention[:, 0, 0].numel()
+
+
+def every_row_with_every_place(attention, period):
+    repeats(attention, period)
+    t = torch.arange(period, attention.shape[-1])
+    return attention[:, :, t][..., t - period + 1].mean((0, 2, 3))
+
+
+def every_earlier_time(attention, period):
+    repeats(attention, period)
+    T = attention.shape[-1]
+    back = torch.arange(T)[:, None] - torch.arange(T)
+    wanted = (back % period == (period - 1) % period) & (back >= period - 1)
+    wanted &= torch.arange(T)[:, None] >= period
+    return (attention * wanted).sum((0, 2, 3)) / (len(attention) * (T - period))
+
+
+def two_whole_periods_at_least(attention, period):
+    if period < 1 or 2 * period > attention.shape[-1]:
+        raise ValueError("the second time is not complete")
+    return with_gather(attention, period)
 
 
 # 14.4 ablate_heads
@@ -331,6 +420,100 @@ def shorter_is_fine(model, source, target, layer, position):
     return with_one_batch(model, source[:, :n], target[:, :n], layer, position)
 
 
+def with_where(model, source, target, layer, position):
+    _fitting(model, source, target, layer, position)
+    here, outputs = torch.arange(source.shape[1])[:, None] == position, []
+
+    def hook(module, inputs, output):
+        outputs.append(output)
+        return torch.where(here, outputs[0], output)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.callback(model.model.layers[layer].register_forward_hook(hook).remove)
+        return [model(ids).logits for ids in (source, target)][1]
+
+
+class Patch:
+    """Reads at its first call, and writes at the second."""
+
+    def __init__(self, position):
+        self.position, self.state = position, None
+
+    def __call__(self, module, inputs, output):
+        before, state, after = output.tensor_split([self.position, self.position + 1], dim=1)
+        if self.state is None:
+            self.state = state
+        return torch.cat([before, self.state, after], dim=1)
+
+
+@torch.no_grad()
+def with_an_object(model, source, target, layer, position):
+    _fitting(model, source, target, layer, position)
+    handle = model.model.layers[layer].register_forward_hook(Patch(position))
+    try:
+        model(source)
+        return model(target).logits
+    finally:
+        handle.remove()
+
+
+def patched(model, target, layer, change):
+    """The target's logits, with something done to what a block puts out."""
+
+    def hook(module, inputs, output):
+        output = output.clone()
+        change(output)
+        return output
+
+    handle = model.model.layers[layer].register_forward_hook(hook)
+    try:
+        with torch.no_grad():
+            return model(target).logits
+    finally:
+        handle.remove()
+
+
+def a_component_for_a_position(model, source, target, layer, position):
+    _fitting(model, source, target, layer, position)
+    state = with_an_exit_stack(model, source)[layer]
+
+    def change(output):
+        output[..., position] = state[..., position]
+
+    return patched(model, target, layer, change)
+
+
+def with_states_of_hugging_face(model, source, target, layer, position):
+    """Their last entry is normed."""
+    _fitting(model, source, target, layer, position)
+    with torch.no_grad():
+        states = model(source, output_hidden_states=True).hidden_states[1:]
+
+    def change(output):
+        output[:, position] = states[layer][:, position]
+
+    return patched(model, target, layer, change)
+
+
+def another_word_put_there(model, source, target, layer, position):
+    _fitting(model, source, target, layer, position)
+    ids = target.clone()
+    ids[:, position] = source[:, position]
+    with torch.no_grad():
+        return model(ids).logits
+
+
+def counted_from_the_end(model, source, target, layer, position):
+    _fitting(model, source, target, layer, abs(position))
+    state = with_an_exit_stack(model, source)[layer, 0, position]
+
+    def change(output):
+        output[0, position] = state
+
+    return patched(model, target, layer, change)
+
+
 # 14.6 steer
 @contextlib.contextmanager
 def steer_plainly(model, layer, vector):
@@ -388,13 +571,78 @@ def steer_asserting(model, layer, vector):
         yield
 
 
+def _fits(model, layer, vector):
+    if layer not in range(len(model.model.layers)) or vector.shape != (model.config.hidden_size,):
+        raise ValueError("there is no such layer, or the vector does not fit")
+
+
+class SteerAsAClass(contextlib.AbstractContextManager):
+    def __init__(self, model, layer, vector):
+        _fits(model, layer, vector)
+        self.block, self.vector = model.model.layers[layer], vector
+
+    def __enter__(self):
+        self.handle = self.block.register_forward_hook(self.add)
+        return self
+
+    def add(self, module, inputs, output):
+        return torch.add(output, self.vector)
+
+    def __exit__(self, *error):
+        self.handle.remove()
+
+
+def the_handle(model, layer, vector):
+    """What `register_forward_hook` returns is a context manager itself."""
+    _fits(model, layer, vector)
+    return model.model.layers[layer].register_forward_hook(lambda m, i, o: o + vector)
+
+
+def steer_by(hook, part=lambda model, layer: model.model.layers[layer], fits=_fits):
+    @contextlib.contextmanager
+    def steer(model, layer, vector):
+        fits(model, layer, vector)
+        handle = part(model, layer).register_forward_hook(
+            lambda module, inputs, output: hook(output, vector)
+        )
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    return steer
+
+
+def first_text_only(output, vector):
+    """As in many a recipe, from the days when a block put out a tuple."""
+    output[0] += vector
+    return output
+
+
+def last_axis_only(model, layer, vector):
+    if layer not in range(len(model.model.layers)) or vector.shape[-1] != model.config.hidden_size:
+        raise ValueError("there is no such layer, or the vector does not fit")
+
+
 RIGHT = [
     *(("14.activations", a) for a in (with_an_exit_stack, without_hooks, through_the_next_input)),
-    *(("14.logit_lens", a) for a in (as_the_model, by_hand, row_by_row)),
-    *(("14.induction_score", a) for a in (with_diagonal, with_loops, with_a_mask)),
+    *(
+        ("14.logit_lens", a)
+        for a in (as_the_model, by_hand, row_by_row, with_einsum, through_a_model_without_blocks)
+    ),
+    *(
+        ("14.induction_score", a)
+        for a in (with_diagonal, with_loops, with_a_mask, with_gather, with_a_smaller_square)
+    ),
     *(("14.ablate_heads", a) for a in (one_hook_a_layer, by_multiplying, as_a_class)),
-    *(("14.patch_activation", a) for a in (with_one_batch, with_activations, block_by_block)),
-    *(("14.steer", a) for a in (steer_plainly, steer_through_the_bias, steer_in_place)),
+    *(
+        ("14.patch_activation", a)
+        for a in (with_one_batch, with_activations, block_by_block, with_where, with_an_object)
+    ),
+    *(
+        ("14.steer", a)
+        for a in (steer_plainly, steer_through_the_bias, steer_in_place, SteerAsAClass, the_handle)
+    ),
 ]
 
 WRONG = [
@@ -416,4 +664,23 @@ WRONG = [
     ("14.patch_activation", shorter_is_fine, None),
     ("14.steer", steer_for_ever),
     ("14.steer", steer_asserting),
+    ("14.logit_lens", last_layer_only, None),
+    ("14.logit_lens", left_flat, None),
+    ("14.logit_lens", through_the_blocks_again, None),
+    ("14.logit_lens", with_a_head_turned_round, None),
+    ("14.logit_lens", likeness_to_each_word, None),
+    ("14.induction_score", how_often_it_is_the_largest, None),
+    ("14.induction_score", divided_by_all_places, None),
+    ("14.induction_score", every_row_with_every_place, None),
+    ("14.induction_score", every_earlier_time, None),
+    ("14.induction_score", two_whole_periods_at_least),
+    ("14.patch_activation", a_component_for_a_position, None),
+    ("14.patch_activation", with_states_of_hugging_face, None),
+    ("14.patch_activation", another_word_put_there, None),
+    ("14.patch_activation", counted_from_the_end, None),
+    ("14.steer", steer_by(lambda o, v: (o[0] + v, *o[1:]))),  # a tuple, as it was once
+    ("14.steer", steer_by(first_text_only), None),
+    ("14.steer", steer_by(lambda o, v: o + v * o.norm(dim=-1, keepdim=True)), None),
+    ("14.steer", steer_by(torch.add, lambda model, layer: model.model.embed_tokens), None),
+    ("14.steer", steer_by(torch.add, fits=last_axis_only), None),
 ]

@@ -3,6 +3,7 @@
 import difflib
 import functools
 import itertools
+import re
 
 import jiwer
 import numpy as np
@@ -436,6 +437,73 @@ def collapse_and_sort(ids, blank):
     return sorted(collapse_by_groupby(ids, blank))
 
 
+def weights_of_a_layer(theirs):
+    """PyTorch's own layer is made and filled, and says its names itself."""
+    d, ff = theirs["fc2.weight"].shape
+    layer = nn.TransformerEncoderLayer(d, 1, ff)
+    attention = layer.self_attn
+    parts = layer.norm1, layer.norm2, layer.linear1, layer.linear2, attention.out_proj
+    names = "self_attn_layer_norm", "final_layer_norm", "fc1", "fc2", "self_attn.out_proj"
+    with torch.no_grad():
+        for part, name in zip(parts, names, strict=True):
+            for kind in ("weight", "bias"):
+                getattr(part, kind).copy_(theirs[f"{name}.{kind}"])
+        for i, x in enumerate("qkv"):
+            rows = slice(i * d, (i + 1) * d)
+            attention.in_proj_weight[rows] = theirs[f"self_attn.{x}_proj.weight"]
+            attention.in_proj_bias[rows] = theirs.get(f"self_attn.{x}_proj.bias", 0.0)
+    return layer.state_dict()
+
+
+def weights_by_patterns(theirs):
+    whole = {"self_attn.k_proj.bias": torch.zeros_like(theirs["fc2.bias"]), **theirs}
+    ours = {}
+    for name in whole:
+        new = re.sub(r"^fc(?=\d)", "linear", name)
+        new = re.sub(r"^self_attn(?=_layer)|^final(?=_layer)", "norm", new)
+        new = new.replace("norm_layer_norm", "norm1" if "self_attn" in name else "norm2")
+        if not re.search(r"\.[qkv]_proj\.", name):
+            ours[new] = whole[name]
+    for kind in ("weight", "bias"):
+        three = torch.stack([whole[f"self_attn.{x}_proj.{kind}"] for x in "qkv"])
+        ours[f"self_attn.in_proj_{kind}"] = three.flatten(0, 1)
+    return ours
+
+
+def weights_with_numpy(theirs):
+    arrays = {name: tensor.numpy() for name, tensor in theirs.items()}
+    q, k, v = (arrays[f"self_attn.{x}_proj.weight"] for x in "qkv")
+    bias = np.zeros(3 * len(q), dtype=q.dtype)
+    bias[: len(q)] = arrays["self_attn.q_proj.bias"]
+    bias[-len(v) :] = arrays["self_attn.v_proj.bias"]
+    ours = {"self_attn.in_proj_weight": np.r_[q, k, v], "self_attn.in_proj_bias": bias}
+    for (old, new), kind in itertools.product(NAMES.items(), ("weight", "bias")):
+        ours[f"{new}.{kind}"] = arrays[f"{old}.{kind}"]
+    return {name: torch.from_numpy(array) for name, array in ours.items()}
+
+
+def weights_with_zeros_at_the_end(theirs):
+    q, v = (theirs[f"self_attn.{x}_proj.bias"] for x in "qv")
+    bias = torch.cat([q, v, torch.zeros_like(q)])
+    return weights_with_get(theirs) | {"self_attn.in_proj_bias": bias}
+
+
+def weights_without_a_place_for_k(theirs):
+    bias = torch.cat([theirs[f"self_attn.{x}_proj.bias"] for x in "qv"])
+    return weights_with_get(theirs) | {"self_attn.in_proj_bias": bias}
+
+
+def weights_row_by_row(theirs):
+    """A row of q, one of k, one of v, and so on."""
+    three = torch.stack([theirs[f"self_attn.{x}_proj.weight"] for x in "qkv"], dim=1)
+    return weights_with_get(theirs) | {"self_attn.in_proj_weight": three.flatten(0, 1)}
+
+
+def weights_with_norm_biases_exchanged(theirs):
+    ours = weights_with_get(theirs)
+    return ours | {"norm1.bias": ours["norm2.bias"], "norm2.bias": ours["norm1.bias"]}
+
+
 RIGHT = [
     ("19.conv_stem", stem_by_permuting),
     ("19.conv_stem", stem_with_erf),
@@ -455,6 +523,9 @@ RIGHT = [
     ("19.ctc_collapse", collapse_in_a_loop),
     ("19.ctc_collapse", collapse_by_places),
     ("19.ctc_collapse", collapse_with_torch),
+    ("19.map_weights", weights_of_a_layer),
+    ("19.map_weights", weights_by_patterns),
+    ("19.map_weights", weights_with_numpy),
 ]
 
 WRONG = [
@@ -490,4 +561,8 @@ WRONG = [
     ("19.ctc_collapse", collapse_as_text),
     ("19.ctc_collapse", collapse_in_place),
     ("19.ctc_collapse", collapse_and_sort),
+    ("19.map_weights", weights_with_zeros_at_the_end, None),
+    ("19.map_weights", weights_without_a_place_for_k),
+    ("19.map_weights", weights_row_by_row, None),
+    ("19.map_weights", weights_with_norm_biases_exchanged, None),
 ]
