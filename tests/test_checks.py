@@ -25,6 +25,7 @@ from utils.checks.engine.inputs import normal_array
 from utils.checks.engine.wording import outcome_panel
 
 ROOT = Path(__file__).parents[1]
+CHANGEABLE = ("list", "dict", "set", "ndarray", "Tensor")
 CATALOGUE = checks.catalogue()
 MISTAKES = [(e, m) for e in CATALOGUE for m in e.mistakes]
 
@@ -128,6 +129,23 @@ def test_the_oracle_raises_only_where_the_task_says_so(exercise):
     for case, expected in zip(exercise.cases(), exercise.expected, strict=True):
         raised = type(expected.error) if isinstance(expected, Raised) else None
         assert raised == case.raises, (case.label, expected)
+
+
+def handed_on(value):
+    """What is in a value that an answer could change: lists, dicts, sets, arrays and tensors."""
+    if isinstance(value, list | tuple | set | dict):
+        inside = value.values() if isinstance(value, dict) else value
+        yield from (found for item in inside for found in handed_on(item))
+    if not isinstance(value, tuple) and type(value).__name__ in CHANGEABLE:
+        yield value
+
+
+@pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)
+def test_what_an_answer_changes_no_other_answer_finds(exercise):
+    once, again = (
+        [value for case in exercise.cases() for value in handed_on(case.given)] for _ in range(2)
+    )
+    assert not {id(value) for value in once} & {id(value) for value in again}
 
 
 @pytest.mark.parametrize("exercise", CATALOGUE, ids=by_key)

@@ -31,6 +31,13 @@ class Mistake:
     mutant: Callable
 
 
+def _own(value: Any) -> Any:
+    """A copy of lists, dicts and sets: what one answer changes in them, no other finds."""
+    if type(value) in (list, tuple, set):
+        return type(value)(map(_own, value))
+    return {key: _own(item) for key, item in value.items()} if type(value) is dict else value
+
+
 class Case:
     """One call that an answer is tried on: `Case(q, k, label="square")`.
 
@@ -41,7 +48,8 @@ class Case:
     def __init__(
         self, *args: Any, label: str = "", raises: type[Exception] | None = None, **kwargs: Any
     ) -> None:
-        self.args, self.kwargs, self.label, self.raises = args, kwargs, label, raises
+        self.args, self.kwargs = tuple(map(_own, args)), _own(kwargs)
+        self.label, self.raises = label, raises
 
     @property
     def given(self) -> list[Any]:

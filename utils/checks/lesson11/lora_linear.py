@@ -19,7 +19,11 @@ from utils.checks.lesson11.lora_linear_probe import (
     refused_case,
 )
 
-IDENTITY, ONES, FIRST = torch.eye(2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
+
+def _example():
+    """W, A and B of the task's example."""
+    return torch.eye(2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
+
 
 LoRALinear = Exercise(
     number="11.3",
@@ -30,7 +34,9 @@ LoRALinear = Exercise(
     tolerance=MODULES,
     cases=lambda: [
         drawn_case(1, 3, 5, 2, 6, 2, 4),
-        known_case(IDENTITY, None, 1, 2, torch.tensor([3.0, 4.0]), ONES, FIRST),  # of the task
+        known_case(
+            torch.eye(2), None, 1, 2, torch.tensor([3.0, 4.0]), *_example()[1:]
+        ),  # of the task
         drawn_case(2, 6, 4, 3, 16, 5, bias=False),
         drawn_case(3, 4, 4, 4, 2),
         drawn_case(4, 7, 3, 1, 5, 3),

@@ -104,7 +104,10 @@ def _unfit(*sizes):
     return _case(*(torch.ones(size) for size in sizes), 2, label)
 
 
-IDENTITY, ONES, FIRST = torch.eye(2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
+def _example():
+    """W, A and B of the task's example."""
+    return torch.eye(2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
+
 
 merge_lora = Exercise(
     number="11.5",
@@ -114,7 +117,7 @@ merge_lora = Exercise(
     probe=_looked_at,
     cases=lambda: [
         _drawn(1, 5, 7, 3, 1.5),
-        _case(IDENTITY, ONES, FIRST, 2),  # the example of the task
+        _case(*_example(), 2),  # the example of the task
         _drawn(2, 3, 4, 1, 0.25),
         _drawn(3, 4, 4, 4, 2.0),
         _drawn(4, 6, 6, 2, 3),

@@ -139,7 +139,7 @@ grpo_loss = Exercise(
         ),
         Mistake(
             "product_clipped",
-            "You clip ratio · A. It is the ratio alone that is clipped; then it is multiplied by A.",
+            "You clip ratio · A. Only the ratio is clipped; then it is multiplied by A.",
             _loss(gain=lambda r, A, clip: torch.minimum(r * A, (r * A).clamp(1 - clip, 1 + clip))),
         ),
         Mistake(
