@@ -566,5 +566,5 @@ WRONG = [
     ("12.dpo_loss", dpo_as_a_hinge, None),
     ("12.dpo_loss", dpo_clamped, None),
     ("12.dpo_loss", dpo_with_smoothed_labels, None),
-    ("12.dpo_loss", dpo_beta_on_the_policy_only, None),
+    ("12.dpo_loss", dpo_beta_on_the_policy_only, "beta_on_the_policy_only"),
 ]

@@ -34,11 +34,13 @@ def verdict(exercise: "Exercise", results: list[Any]) -> Outcome:
         return container
     cases = exercise.cases()
     smallest_first = sorted(wrong, key=lambda i: size(cases[i]))
+    # a call that should go through tells more than one that should be refused
+    calls_first = sorted(smallest_first, key=lambda i: isinstance(exercise.expected[i], Raised))
     if all(isinstance(result, Raised) for result in results):
-        return _raised(exercise, results, smallest_first[0])
+        return _raised(exercise, results, calls_first[0])
     if stale := _stale(exercise, results, wrong):
         return wording.result_of_before(exercise, *stale)
-    raised = next((i for i in smallest_first if isinstance(results[i], Raised)), None)
+    raised = next((i for i in calls_first if isinstance(results[i], Raised)), None)
     perhaps = _explaining_a_part(exercise, results, wrong)
     if raised is not None and not perhaps:
         return _raised(exercise, results, raised)
@@ -109,7 +111,8 @@ def _raised(exercise: "Exercise", results: list[Any], index: int) -> Outcome:
     wanted = exercise.expected[index]
     if isinstance(wanted, Raised):
         kind = type(wanted.error)
-        said = f"A `{kind.__name__}` with a sentence of yours is asked for here, and "
+        whose = "with a sentence of yours" if kind is ValueError else "(Python's own)"
+        said = f"A `{kind.__name__}` {whose} is asked for here, and "
         unsaid = isinstance(error.__cause__, kind)  # `with_sentence` found the right one, but mute
         said += "yours has no sentence" if unsaid else "it stops with another error"
         said += ". The smallest call that shows it, and your line:"

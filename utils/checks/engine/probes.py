@@ -51,7 +51,9 @@ def with_slopes(
 
 def _unharmed(given: list[Any], before: list[Any]) -> None:
     for new, old in zip(given, before, strict=True):
-        if isinstance(old, torch.Tensor) and not same(new, old):
+        if not isinstance(old, torch.Tensor):
+            continue
+        if not same(new, old) or new.requires_grad != old.requires_grad:  # `detach_` is a change
             raise ChangesInput
 
 

@@ -3,6 +3,7 @@
 from tokenizers import decoders
 
 from utils.checks.engine.exercise import Case, Exercise, Mistake
+from utils.checks.engine.probes import with_sentence
 from utils.checks.lesson06.common import SIGN
 
 BYTES = [bytes([b]) for b in range(256)]
@@ -39,7 +40,7 @@ def _joined(errors, encoding="utf-8"):
 
 def _checked_above(ids, vocab):
     if any(i >= len(vocab) for i in ids):
-        raise ValueError
+        raise ValueError("an id is not in the vocabulary")
     return ids
 
 
@@ -70,6 +71,7 @@ decode = Exercise(
     name="decode",
     oracle=_decode,
     compared_with="the `tokenizers` library's byte-level decoder",
+    probe=with_sentence,
     cases=lambda: [
         _case("a héron, 日本 🙂 ", b" h", b"\xe6\x97", b"\xa5\xe6", b"\xf0\x9f", b" "),
         _case("hi"),
@@ -79,6 +81,8 @@ decode = Exercise(
         _case("👩‍👩‍👧 family", b"\xf0\x9f\x91"),
         _case(b"half a character: \xe6\x97"),
         _case(b"\xff and \xc3("),
+        _case(b"\xff\xff"),
+        _case("h\0i"),
         _case("  two spaces  \n", b"  "),
         _refused([104, 256]),
         _refused([104, -1]),

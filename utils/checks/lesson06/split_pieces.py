@@ -44,6 +44,8 @@ split_pieces = Exercise(
         Case("a  b"),
         Case("a  17"),
         Case("I'll go"),
+        Case("I'd go at 3 o'clock"),
+        Case("un héron naïf"),
         Case(""),
         Case("   "),
         Case("tail  "),

@@ -36,6 +36,10 @@ def _dpo(
     return mutant
 
 
+def _margin(margin, beta):
+    return margin
+
+
 def _probe(answer, pc, pr, rc, rr, beta):
     def of_tensors(*four):
         return with_sentence(answer, *four, beta)
@@ -121,6 +125,34 @@ dpo_loss = Exercise(
             )(pc, pr, rc, rr, beta),
         ),
         Mistake(
+            "beta_on_the_policy_only",
+            "`beta` multiplies the policy's numbers only. It multiplies the whole margin, the "
+            "reference's part included.",
+            lambda pc, pr, rc, rr, beta: _dpo(
+                margin=lambda pc, pr, rc, rr: beta * (pc - pr) - (rc - rr),
+                loss=lambda margin, beta: preferred(margin),
+            )(pc, pr, rc, rr, beta),
+        ),
+        Mistake(
+            "each_answer_alone",
+            "You take a sigmoid of each answer alone. Only their difference counts: one sigmoid, "
+            "of the margin.",
+            lambda pc, pr, rc, rr, beta: (
+                preferred(
+                    beta
+                    * _dpo(margin=lambda pc, pr, rc, rr: pc - rc, loss=_margin)(
+                        pc, pr, rc, rr, beta
+                    )
+                )
+                + preferred(
+                    -beta
+                    * _dpo(margin=lambda pc, pr, rc, rr: pr - rr, loss=_margin)(
+                        pc, pr, rc, rr, beta
+                    )
+                )
+            ),
+        ),
+        Mistake(
             "reference_left_out",
             "The reference is left out, so at the start the loss is not ln 2. What counts is how "
             "much *more* likely an answer is than for the reference.",
@@ -155,8 +187,8 @@ dpo_loss = Exercise(
         ),
         Mistake(
             "log_of_sigmoid",
-            "Small margins come out right, but with a large one the sigmoid rounds to 0, and its "
-            "logarithm is minus infinity. `F.logsigmoid` does both in one safe step.",
+            "Small margins come out right, but with a large one infinity comes in (the sigmoid "
+            "rounds to 0, or `exp` overflows). `F.logsigmoid` does all in one safe step.",
             _dpo(loss=lambda margin, beta: -(beta * margin).sigmoid().log().mean()),
         ),
         Mistake(

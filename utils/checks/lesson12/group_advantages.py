@@ -49,14 +49,14 @@ def _smallest_to_largest(rewards):
     return torch.where(high > low, (r - low) / (high - low).clamp(min=1e-6), 0.0)
 
 
-def _probe(answer, rewards):
+def _probe(answer, rewards, signs_alone=False):
     got = answer(rewards)
     if not isinstance(got, torch.Tensor) or not got.is_floating_point():
         return got
     if got.shape == rewards.shape:  # 1e-6 added to a spread of 0 leaves a little: no mistake
         equal = (rewards == rewards[:, :1]).all(1, keepdim=True)
         got = got.masked_fill(equal & (got.abs() < 0.01), 0)
-    return got.float()  # any float will do
+    return got.sign().float() if signs_alone else got.float()  # any float will do
 
 
 def _ones(seed, P, G, dtype):
@@ -81,6 +81,11 @@ group_advantages = Exercise(
         Case(torch.tensor([[0.1, 0.1, 0.1], [0.7, 0.7, 0.7], [0.1, 0.2, 0.6]])),
         Case(torch.tensor([[0.1] * 9])),
         Case(torch.tensor([[2.0], [-1.0]])),
+        Case(  # close together, and not equal
+            torch.tensor([[0.5, 0.502, 0.5, 0.502]]),
+            signs_alone=True,
+            label="group_advantages(torch.tensor([[0.5, 0.502, 0.5, 0.502]])).sign()",
+        ),
         Case(torch.tensor([[1, 0, 0], [2, 2, 5]])),
         _ones(1, 3, 5, torch.bool),
         _ones(2, 4, 8, torch.int64),
@@ -122,6 +127,14 @@ group_advantages = Exercise(
             "Your standard deviation divides by G − 1, PyTorch's default. Here it is G: "
             "`std(..., correction=0)`.",
             _scaled(spread=lambda r: r.std(1, keepdim=True) if r.shape[1] > 1 else r * 0),
+        ),
+        Mistake(
+            "divided_by_G_minus_1_of_one",
+            "Your standard deviation divides by G − 1, PyTorch's default (0 / 0 for a group of "
+            "one). Here it is G: `std(..., correction=0)`.",
+            _scaled(
+                spread=lambda r: r.std(1, keepdim=True), divide=lambda above, s: above / (s + 1e-6)
+            ),
         ),
         Mistake(
             "not_divided",

@@ -58,7 +58,7 @@ def _known(new, old, advantages, mask, *clip, raises=None):
     return Case(new, old, torch.tensor(advantages), torch.tensor(mask), *clip, raises=raises)
 
 
-def _drawn(seed, B, T, *clip, apart=0.4, outside=None):
+def _drawn(seed, B, T, *clip, apart=0.4, outside=None, old_outside=None):
     lots = torch.Generator().manual_seed(seeded(seed))
     mask = torch.rand(B, T, generator=lots) < 0.6
     mask[:, 0] = True
@@ -66,7 +66,8 @@ def _drawn(seed, B, T, *clip, apart=0.4, outside=None):
     old = -normal(seed + 1, B, T).abs() - 0.1
     new = old + apart * normal(seed + 2, B, T)
     if outside is not None:
-        new, old = new.where(mask, outside), old.where(mask, outside)
+        new = new.where(mask, outside)
+        old = old.where(mask, outside if old_outside is None else old_outside)
     label = f"# {B} answers of up to {T} tokens" + (f", {outside} elsewhere" if outside else "")
     return Case(new, old, normal(seed + 3, B), mask, *clip, label=f"{label}\ngrpo_loss(…)")
 
@@ -101,6 +102,7 @@ grpo_loss = Exercise(
         _drawn(31, 3, 5, outside=-1000.0),
         _drawn(41, 4, 3, outside=torch.nan),
         _drawn(51, 2, 6, outside=-torch.inf),
+        _drawn(61, 2, 5, outside=-1.0, old_outside=-200.0),  # the ratio overflows there
         _known([[0.5, 0.7]], [[0.5, 0.5]], [1.0], [[False, False]], raises=ValueError),
     ],  # fmt: skip
     mistakes=[

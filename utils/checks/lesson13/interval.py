@@ -21,6 +21,12 @@ def _interval(k, n, confidence=0.95):
     return float(low), float(high)
 
 
+def _probe(answer, *given):
+    found = with_sentence(answer, *given)
+    two = getattr(found, "shape", None) == (2,)  # an array or a tensor can be unpacked as well
+    return tuple(found.tolist()) if two else found
+
+
 def _two_sided(confidence):
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
@@ -76,7 +82,7 @@ interval = Exercise(
     name="interval",
     oracle=_interval,
     compared_with="SciPy's `binomtest(k, n).proportion_ci(method='wilson')`",
-    probe=with_sentence,
+    probe=_probe,
     tolerance=Tolerance(absolute=2e-5, relative=0),  # 1.96 is good enough for 1.95996
     cases=lambda: [
         Case(8, 10),

@@ -121,8 +121,10 @@ swap_words = Exercise(
         Case("Greg saw Aisha, and Emily saw Greg", [("emily", "jamal"), ("greg", "aisha")]),
         Case("McHe and iPhone stay, HE2 too", GENDER),
         Case("", GENDER),
+        Case("Mané and he, he_man and _she_", GENDER),
         Case("nothing to do", []),
         Case("her book", [("his", "her"), ("him", "her")], raises=ValueError),
+        Case("a cat", [("her", "his"), ("man", "woman"), ("her", "him")], raises=ValueError),
         Case("he and he", [("he", "she"), ("they", "he")], raises=ValueError),
     ],
     mistakes=[

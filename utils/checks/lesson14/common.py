@@ -11,6 +11,7 @@ from torch import nn
 
 from utils.checks.engine.compare import Seen, Tolerance
 from utils.checks.engine.inputs import seeded
+from utils.checks.engine.probes import same
 from utils.checks.lesson08.common import hugging_face
 
 LAYERS, HEADS, D_HEAD, D_MODEL, VOCAB = 3, 4, 4, 16, 16
@@ -59,10 +60,12 @@ def untouched(model: nn.Module, before: nn.Module) -> str:
         return "its mode has changed"
     theirs = before.state_dict()
     now = model.state_dict()
-    if set(now) != set(theirs) or not all(torch.equal(now[k], theirs[k]) for k in now):
+    if set(now) != set(theirs) or not all(same(now[k], theirs[k]) for k in now):
         return "its weights have changed"
-    if any("forward" in vars(part) for part in model.modules()):
-        return "its forward has been replaced"
+    for part in model.modules():
+        forward = vars(part).get("forward")
+        if forward and getattr(forward, "__func__", None) is not type(part).forward:
+            return "its forward has been replaced"
     return "as it was"
 
 
@@ -95,7 +98,9 @@ def within(manager: Callable, model: nn.Module, run: Callable, *rest: Any) -> An
         return None
     with opened:
         inside = run(model)
-    found = Seen({"result": inside, "the model without it, afterwards": run(model)})
+        once_more = run(model)
+    found = Seen({"result": inside, "a second run inside": once_more})
+    found["the model without it, afterwards"] = run(model)
     found |= {HOOKS: hooks(model, before), "the model": untouched(model, before)}
     broken = copy.deepcopy(before)
     try:
@@ -106,6 +111,7 @@ def within(manager: Callable, model: nn.Module, run: Callable, *rest: Any) -> An
     else:
         found["an error inside"] = "is swallowed"
     found[HOOKS_AFTER_AN_ERROR] = hooks(broken, before)
+    found["the model after an error"] = untouched(broken, before)
     return found
 
 
