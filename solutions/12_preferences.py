@@ -4,7 +4,7 @@ r"""
 
 So far somebody always showed the model the answer. But who could write down the best answer to *comfort a friend*, or the proof that nobody has found? Often one can do less, and it is enough: say which of two answers is **better**, or check whether one is **right**. In this lesson a model learns from no more than that.
 
-It is how assistants such as ChatGPT are made: pretraining, then examples, then preferences and rewards. You will run each step at a size that fits on your machine. And you will see the trap in it, in one picture: a model that is rewarded by a judge learns to please the *judge*. Its score climbs and climbs, while its answers become worthless.
+It is how assistants such as ChatGPT are made: pretraining, then examples, then preferences and rewards. You will run each step at a size that fits on your machine. And you will see the trap in it, in one picture: a model that is rewarded by a judge learns to please the *judge*. Its score climbs, while its answers go wrong.
 
 **Needs:** the loss of a language model (lesson 7), LoRA (lesson 11). **Takes:** about 110 minutes. **Exercises:** 12.1 to 12.6.
 """
@@ -57,7 +57,7 @@ How likely a model thinks an answer: the sum of the log-probabilities of its tok
 
 - `logits`: `(B, T, V)`; `labels`: `(B, T)`. They are aligned already: `logits[:, t]` predicts `labels[:, t]`
 - where a label is `-100` (prompt, padding) nothing is counted; a row of nothing else gives 0; the labels stay as they are
-- returns `(B,)`; write it with `log_softmax`, for logits may be 1000. The logits may be a slice of a larger tensor, for which `view` does not work (`reshape` does)
+- returns `(B,)`, through which a gradient reaches the logits; write it with `log_softmax`, for logits may be 1000. The logits may be a slice of a larger tensor, for which `view` does not work (`reshape` does)
 
 By hand: with `V = 2`, logits of zeros and the labels `[[0, 1, -100]]` two tokens count, each with ln ½: −1.386.
 """
@@ -208,12 +208,12 @@ r"""
 
 Give the model a prompt twice, and it draws two answers. A judge says which is better: the one with more tokens in their places. (Pairs that are equally good, and most are, are left out.) And like people the judge errs: once in ten times it says the opposite.
 
-From such pairs a **reward model** learns to give *one* answer a score. Bradley and Terry (1952) had an idea for tournaments that fits: each player has a strength $s$, and $a$ wins against $b$ with the probability $\sigma(s_a - s_b)$. Who has won is known; find the strengths under which that was likely.
+From such pairs a **reward model** learns to give *one* answer a score. Bradley and Terry (1952) have a model of comparisons that fits. Think of players: each has a strength $s$, and $a$ wins against $b$ with the probability $\sigma(s_a - s_b)$. Who has won is known; find the strengths under which that was likely.
 
 ### Exercise 12.2 · `reward_loss` ★ · 6 minutes
 
 - `chosen`, `rejected`: `(N,)`, the scores of the preferred answers and of the others
-- returns the mean of $-\ln \sigma(\text{chosen} - \text{rejected})$, a tensor of shape `()`
+- returns the mean of $-\ln \sigma(\text{chosen} - \text{rejected})$, a tensor of shape `()` with a gradient
 - scores may lie 1000 apart: `F.logsigmoid`
 
 By hand: equal scores give ln 2 = 0.693 (a coin); 2 against 0 gives 0.127.
@@ -286,14 +286,15 @@ r"""
 reward_model = learn_from_pairs(sft, seed=50)
 prompts, chosen, rejected, fair = judged_pairs(sft, 1000, torch.Generator().manual_seed(7))
 agrees = score(reward_model, prompts, chosen) > score(reward_model, prompts, rejected)
-with_truth = (agrees == fair).float().mean().item()
+other = prompts.roll(1, 0)  # each answer behind somebody else's question
+blind = (score(reward_model, other, chosen) > score(reward_model, other, rejected)) == fair
 print(f"{len(prompts)} new pairs: it agrees with the judge in {agrees.float().mean():.0%}, "
-      f"with the truth in {with_truth:.0%}")  # fmt: skip
-assert with_truth > 0.6
+      f"with the truth in {(agrees == fair).float().mean():.0%}, without seeing the question in {blind.float().mean():.0%}")  # fmt: skip
+assert (agrees == fair).float().mean() > 0.6, "better than a coin"
 
 # %% [markdown]
 r"""
-Better than a coin, and far from perfect. That is what reward models are like: the one of Ouyang et al. agrees with people who had no part in its training in 69.6% of pairs (§4.1), and people do not always agree with each other either. We will let a model be taught by ours in section 6. Remember the number.
+Better than a coin, and far from perfect. That is what reward models are like: the one of Ouyang et al. agrees with people who had no part in its training in 69.6% of pairs (§4.1), and people do not always agree with each other either. The last number is a control: the same pairs behind *another* question. A good part of what this judge knows it knows without the question: some answers look better than others, whatever was asked. We will let a model be taught by it in section 6. Remember both numbers.
 
 ## 4 Without a reward model
 
@@ -517,7 +518,7 @@ assert short["DPO"] > short["before"] + 15
 
 # %% [markdown]
 r"""
-Sixteen pairs and eight steps, and mostly it keeps to one sentence. But look at the line in the middle before you celebrate. Asking for it in the prompt does as well, costs nothing, and takes no facts away. (Other seeds give a few sentences more or fewer; none gives facts. And every answer is cut after 28 tokens: a longer first sentence counts against all three.) What one can ask for, one should ask for. DPO is for what nobody manages to say in a prompt, or would have to say every time.
+Sixteen pairs and eight steps, and mostly it keeps to one sentence. But look at the line in the middle before you celebrate. Asking for it in the prompt does as well, and costs nothing. (Facts are few, 21, and a few more or fewer may be luck; but with three seeds of ours DPO never had more of them than before. And every answer is cut after 28 tokens: a longer first sentence counts against all three.) What one can ask for, one should ask for. A second rival is as humbling: plain fine-tuning (lesson 11) on the 16 *chosen* answers alone, at the same rate and for as many steps, gave us 52 and 51 of 54 with two seeds, and lost no facts. Where one can show the better answer, one should show it. DPO is for what nobody manages to say or to show, where all one has is which of two is better.
 
 What did it cost elsewhere? The perplexity on ordinary paragraphs (lesson 11) tells. And there is something to see in the printed steps, too: DPO looks only at the *difference*. **Predict** what happens to both log-probabilities at a rate ten times as large, within four steps:
 """
@@ -554,12 +555,12 @@ for ax, curve, title in zip(
     ax.xaxis.get_major_locator().set_params(integer=True)
 axes[0].set_ylabel("log-probability, moved by")
 axes[0].legend()
-plots.show(fig, "Left, the chosen answers rise and the rejected fall. Right, both fall.")
+plots.show(fig, "Left, the chosen answers rise and the rejected fall. Right, both fall in the end.")
 assert wild[-1][1] < 0 and wild[-1][2] < wild[-1][1]
 
 # %% [markdown]
 r"""
-At the modest rate next to nothing was lost elsewhere: the perplexity has risen a little. At the large one, on the right (mind its other scale), *both* fall in the end: the chosen answers, too, have become far less likely than they were, only the rejected ones still less. The loss is content with that; it is the lowest of all. The model is broken: what it writes is rubbish. So watch the chosen log-probability when you run DPO, and never the loss alone. (The paper is silent on it; Pal et al., 2024, §3, explain when it happens, and propose a cure.)
+(Each point is measured before its step, on the two pairs of that step.) At the modest rate the perplexity has risen a little. At the large one, on the right (mind its other scale), *both* fall in the end: the chosen answers, too, have become far less likely than they were, only the rejected ones still less. The loss is content with that; it is the lowest of all. The model is broken: what it writes is rubbish. So watch the chosen log-probability when you run DPO, and never the loss alone. And even that can look well too long, for the same thing happens on the left, out of sight. What both answers of a pair *share* cancels in the loss, so nothing holds it: taken apart, the chosen answers' rise was all due to the end mark (9 nats more), while the sentence before it, the same in both answers, had become less likely by 4.6. (The paper is silent on it; Pal et al., 2024, explain that it happens where the two answers differ little, and propose a cure.)
 
 ## 5 A reward that can be checked
 
@@ -649,7 +650,7 @@ assert torch.allclose(through_ours, other_way_round)
 r"""
 The same mean, and half the spread or little more. There is a catch, which few texts mention: what training uses is not the mean but its *gradient*, with the drawn tokens held fixed, and that is the gradient of the divergence with its sides exchanged. Both are 0 only where model and reference agree, so either holds the model back; but it is not the number that stands in the formula.
 
-Now the loss. Answers are expensive to draw, so each batch of them is used for more than one step. After the first step the model is no longer the one that drew them, and the **ratio** of the two probabilities puts that right: it weighs what has become likelier. Where the ratio has moved by more than a fifth in the wanted direction, it is **clipped**, and there the gradient stops: enough from this batch (Schulman et al., 2017, §3; GRPO took it over).
+Now the loss. Answers are expensive to draw, so each batch of them is used for more than one step. After the first step the model is no longer the one that drew them, and the **ratio** of the two probabilities, new over old, puts that right: a token that the new model would draw twice as often as the old one did counts twice. Where the ratio has moved by more than a fifth in the wanted direction, it is **clipped**, and there the gradient stops: enough from this batch (Schulman et al., 2017, §3; GRPO took it over).
 
 ### Exercise 12.6 · `grpo_loss` ★★★ · 15 minutes
 
@@ -710,10 +711,10 @@ def grpo_step(model, start, optimizer, reward, beta, lots, n_prompts, group=8):
 
 
 # %%
-def grpo(start, reward, steps, beta=0.0, seed=0, n_prompts=16):
+def grpo(start, reward, steps, beta=0.0, seed=0, n_prompts=16, lr=4e-4):
     """Reinforce a copy of a model; returns it, and what grpo_step said at each step."""
     model, lots = copy.deepcopy(start), torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=4e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     history = [
         grpo_step(model, start, optimizer, reward, beta, lots, n_prompts)
         for _ in bar(range(steps), f"seed {seed}")
@@ -735,60 +736,91 @@ assert drawn > before + 0.05
 
 # %% [markdown]
 r"""
-Without a single new example, by trying and being told *yes* or *no*. (Compare the columns. A part of the gain is only that the model draws less wildly, for its greedy answers were better from the start; lesson 9.) The large models that think aloud before they answer a mathematical question were trained in this way, with a rule that checks the result (DeepSeek-AI, 2025, §2.2). It works where the model is right *sometimes*: in a group of eight wrong answers all advantages are zero.
+Without a single new example, by trying and being told *yes* or *no*. (Compare the columns. A part of the gain is only that the model draws less wildly, for its greedy answers were better from the start; lesson 9. And 200 more steps on the *old* 200 examples gave us 76% drawn, but only 80% greedy: it is the greedy gain that the rewards brought.) The large models that think aloud before they answer a mathematical question were trained in this way, with a rule that checks the result (DeepSeek-AI, 2025, §2.2). It works where the model is right *sometimes*: in a group of eight wrong answers all advantages are zero.
 
 ## 6 What you reward is what you get
 
-Mostly there is no rule. There is a judge, or a reward model that has learned from one: ours, from section 3, which agreed with the truth in seven pairs of ten. The same training, with its score as the reward. We, but not the model, keep an eye on the truth.
+Mostly there is no rule. There is a judge, or a reward model that has learned from one: ours, from section 3, which agreed with the truth in some seven pairs of ten. We let its score be the reward; the steps are smaller than above, for large ones alone do harm, as you will see. We, but not the model, keep an eye on the truth. Once without a penalty, once with `BETA` times the KL (1 was the first value that we tried; more holds more). And a control: rewards **by lot**, which mean nothing. What they do to the model is the harm of moving at all.
 
-**Predict** both curves, over 14 steps with two seeds each: the reward, and the share of right answers. (A batch has sixteen prompts, so the curves are ragged, from the first point on.)
+**Predict** the share of right answers after 20 steps: without the penalty, with it, and by lot.
 """
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def learned(prompts, answers):
     return score(reward_model, prompts, answers)
 
 
-BETA = 1.0
-free = [grpo(sft, learned, steps=14, seed=seed) for seed in (0, 1)]
-held = [grpo(sft, learned, steps=14, seed=seed, beta=BETA) for seed in (0, 1)]
+def by_lot(prompts, answers):
+    return torch.rand(len(answers), generator=lots)
+
 
 # %% tags=["nbval-ignore-output"]
-fig, axes = plots.figure(2, height=3)
-for runs, colour, name in ((free, plots.RED, "no penalty"), (held, plots.BLUE, "KL penalty")):
-    for ax, column in zip(axes, (0, 1), strict=True):
-        for i, (_, history) in enumerate(runs):
-            ax.plot(history[:, column], color=colour, label=None if i else name)
-axes[1].axhline(before, color=plots.GREY, linewidth=1)
-axes[0].set(
-    xlabel="step", ylabel="mean of the batch", title="what is optimised: the learned reward"
-)
-axes[1].set(xlabel="step", title="what was meant: the share of right answers", ylim=(0, 1))
-axes[0].legend()
+BETA, gentle, lots = 1.0, {"steps": 20, "lr": 1e-4}, torch.Generator().manual_seed(77)
+free = [grpo(sft, learned, seed=seed, **gentle) for seed in (0, 1)]
+held = [grpo(sft, learned, seed=seed, beta=BETA, **gentle) for seed in (0, 1)]
+drifted = [grpo(sft, by_lot, **gentle)]
+
+# %% tags=["nbval-ignore-output"]
+named = {"no penalty": free, "KL penalty": held, "by lot": drifted}
+ends = {}
+for name, runs in ({"before": [(sft, torch.zeros(3, 3))]} | named).items():
+    for model, history in runs:
+        said, _ = sample(model, HELD_OUT, torch.Generator().manual_seed(1))
+        reward, truth = learned(HELD_OUT, said).mean().item(), right(HELD_OUT, said).mean().item()
+        ends.setdefault(name, []).append((reward, truth))
+        print(f"{name:<11} right {truth:>4.0%}, reward {reward:5.2f}, KL {history[-3:, 2].mean():.2f}   ",
+              *(as_text(*pair) for pair in zip(HELD_OUT[:2], said, strict=False)))  # fmt: skip
+
+# %%
+truth = {name: [truth for _, truth in found] for name, found in ends.items()}
+assert max(truth["no penalty"]) < truth["by lot"][0], "the judge does more harm than chance"
+assert min(truth["KL penalty"]) > max(truth["no penalty"]) + 0.15, "the penalty holds it"
+
+# %% tags=["nbval-ignore-output"]
+colours = {"before": "black", "no penalty": plots.RED, "KL penalty": plots.BLUE, "by lot": plots.ORANGE}
+fig, axes = plots.figure(2, height=3, sharey=True)
+for name, runs in named.items():
+    for _, history in runs:
+        smooth = history[:, 1].unfold(0, 5, 1).mean(-1)  # over five batches: (16,)
+        axes[0].plot(range(5, 21), smooth, color=colours[name])
+for name, found in ends.items():
+    axes[1].plot(*zip(*found, strict=True), "o", color=colours[name], label=name)
+axes[0].axhline(before, color=plots.GREY, linewidth=1)
+axes[0].set(xlabel="step", xticks=range(5, 21, 5), title="meant: the share of right answers", ylim=(0, 1))
+axes[1].set(xlabel="learned reward, on held-out prompts", title="optimised against meant")
+axes[1].legend(loc="lower left")
 plots.show(
     fig,
-    "Without a penalty the learned reward climbs while the share of right answers falls "
-    "to nothing; with a penalty both change little. Two seeds each.",
+    "Left, the share of right answers over the steps: without a penalty it falls far below that of "
+    "rewards by lot, with a penalty it stays. Right, where each run ends: the highest learned "
+    "rewards have the fewest right answers. Two seeds each, by lot one.",
 )
-
-# %% tags=["nbval-ignore-output"]
-named = [("no penalty", model) for model, _ in free] + [("KL penalty", model) for model, _ in held]
-for name, model in [("before", sft), *named]:
-    said, _ = sample(model, HELD_OUT, torch.Generator().manual_seed(1))
-    print(f"{name:<11} right {right(HELD_OUT, said).mean():>4.0%}, reward {learned(HELD_OUT, said).mean():5.2f}   ",
-          *(as_text(*pair) for pair in zip(HELD_OUT[:3], said, strict=False)))  # fmt: skip
-for (_, run), (_, other) in zip(free, held, strict=True):
-    assert run[-3:, 0].mean() > run[:3, 0].mean() + 0.5  # the learned reward
-    assert run[-3:, 1].mean() < 0.6 * before < other[-3:, 1].mean() + 0.15  # the truth
 
 # %% [markdown]
 r"""
-This is **reward hacking**, and nothing in it is a slip. The reward model was trained on answers that the *old* model gave, and among those it can tell better from worse. The new model leaves that region. It finds answers such as no one had ever shown the judge, to which the judge, for no good reason, gives high scores; and being trained to find them, it finds them. (They even look like answers: six digits, nearly sorted. They are not the digits of the question.) By the number that is optimised all is well, better than ever. By the truth hardly an answer is left that is right. If you had not had the right-hand picture, what would have told you?
+This is **reward hacking**, and nothing in it is a slip. By the number that is optimised all is well, better than ever. By the truth few answers are left that are right, far fewer than after rewards that mean nothing. And they *look* like answers: six digits, nearly always in order. They are not the digits of the question, and that is just what this judge hardly looks at. What would have told you? Not the reward. The KL says that the model has gone somewhere, and not whether it is a good place. Only a look at the answers, or a measure of the truth that nobody optimised.
 
-That is Goodhart's law: when a measure becomes a target, it ceases to be a good measure. Gao et al. (2023, §3) measured it for language models with better judges than ours; there the truth rises for a while before it falls.
+Has the model found something that no one had ever shown the judge? It need not. Take the *old* model, and train nothing: draw n answers to each question, and keep the one that the judge likes best. **Predict** the share of right ones for n = 1, 4, 16 and 64.
+"""
 
-The penalty keeps the model where the judge knows its way about. It is no cure for a bad judge: with it some percent are lost here, and nothing is gained: the blue curves on the right lie below the grey line, where the model began. A better judge, new opinions on the *new* model's answers, and stopping early all help; the leash only limits the damage.
+# %% tags=["nbval-ignore-output"]
+drawing, few = torch.Generator().manual_seed(2), HELD_OUT[:150]
+many = torch.stack([sample(sft, few, drawing)[0] for _ in range(64)])  # (64, 150, 7)
+liked = torch.stack([learned(few, answers) for answers in many])  # (64, 150)
+good = torch.stack([right(few, answers) for answers in many])
+best_of = {}
+for n in (1, 4, 16, 64):
+    best = liked[:n].argmax(0, keepdim=True)
+    best_of[n] = good.gather(0, best).mean().item()
+    print(f"best of {n:>2}: reward {liked.gather(0, best).mean():5.2f}, right {best_of[n]:.0%}")
+assert best_of[64] < best_of[4] - 0.15, "more choice should do harm in the end"
+
+# %% [markdown]
+r"""
+With a little choice the judge helps, or does no harm: among few answers it tells better from worse. With much choice it picks what it overrates. That is Goodhart's law: when a measure becomes a target, it ceases to be a good measure. Gao et al. (2023, §3) measured both, choice and training, for language models with better judges than ours; there, too, the truth rises for a while before it falls.
+
+The penalty keeps the model where choice is small. It is no cure for a bad judge: with it little is lost here, and nothing is gained, where the true reward did gain. A better judge, new opinions on the *new* model's answers, and stopping early all help; the leash only limits the damage.
 
 ## 7 What was not run
 
@@ -809,7 +841,7 @@ r"""
 1. Assistants are made in steps: pretraining, examples, preferences or rewards. Each later step needs less to be written down, and more to be watched.
 2. Bradley and Terry's loss turns "this one is better" into scores. DPO uses the model itself as the score; at the start its loss is ln 2, and its chosen answers should not become less likely.
 3. GRPO compares an answer with its own group, moves by clipped steps, and is held by a KL penalty. With a reward that checks the truth it needs no more examples.
-4. A learned reward is right where it was trained. A model that optimises it goes elsewhere. Keep a measure of the truth that nobody optimises.
+4. A learned reward tells better from worse among a few answers. Whoever optimises it, by training or only by choosing among many, finds what it overrates. Keep a measure of the truth that nobody optimises.
 5. What can be asked for in the prompt needs no training. Measure that rival first.
 
 **Next:** [lesson 13](13_evaluation.ipynb) asks how one measures what a model can do, and whether one may believe it.
@@ -820,5 +852,8 @@ r"""
 - Rafailov et al., 2023, "Direct preference optimization: your language model is secretly a reward model": §4.
 - Shao et al., 2024, "DeepSeekMath": §4.1, GRPO; DeepSeek-AI, 2025, "DeepSeek-R1": what it led to.
 - Gao, Schulman and Hilton, 2023, "Scaling laws for reward model overoptimization": §3, the same with large reward models.
-- Schulman, 2020, "Approximating KL divergence": a short note on the three estimators.
+- Schulman, 2020, "Approximating KL divergence": a short note on the three estimators; Schulman et al., 2017, "Proximal policy optimization algorithms": §3, the clipped loss.
+- Bradley and Terry, 1952, "Rank analysis of incomplete block designs: I. The method of paired comparisons".
+- Pal et al., 2024, "Smaug: fixing failure modes of preference optimisation with DPO-positive".
+- Singhal et al., 2023, "A long way to go: investigating length correlations in RLHF"; Sharma et al., 2023, "Towards understanding sycophancy in language models".
 """
