@@ -46,17 +46,27 @@ def test_pieces_show_as_they_come(pages):
     assert pages[:2] == ["user: go\nassistant: a", "user: go\nassistant: ab"]
 
 
-@pytest.mark.parametrize("error", [ConnectionError("gone"), KeyboardInterrupt()])
-def test_what_got_no_answer_can_be_said_again(pages, error):
+def test_an_answer_that_was_interrupted_stays_as_far_as_it_came(pages):
+    def reply(messages):
+        yield "half"
+        raise KeyboardInterrupt
+
+    talk = chat.Window(reply)
+    talk.say("Hello?")
+    assert [m["content"] for m in talk.messages] == ["Hello?", "half"]
+    assert pages[-1].endswith("assistant: half\ntrouble: The answer was interrupted.")
+
+
+def test_what_got_no_answer_can_be_said_again(pages):
     def reply(messages):
         yield "half"
         if len(pages) < 3:
-            raise error
+            raise ConnectionError("gone")
 
     talk = chat.Window(reply, system="Be brief.")
     talk.say("Hello?")
     assert [m["role"] for m in talk.messages] == ["system"]
-    assert "“Hello?” got no answer: " + type(error).__name__ in pages[-1]
+    assert "“Hello?” got no answer, and can be said again: ConnectionError: gone" in pages[-1]
     pages += [""] * 3
     talk.say("Hello?")
     assert [m["content"] for m in talk.messages] == ["Be brief.", "Hello?", "half"]

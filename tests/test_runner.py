@@ -1,8 +1,12 @@
 """Code that a model wrote runs apart: nothing that it does reaches us, and each limit holds."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from utils import runner
@@ -52,6 +56,22 @@ def test_nothing_is_left(tmp_path, monkeypatch):
     runner.run("print('x' * 100)")
     runner.run("while True: pass", seconds=1)
     assert list(tmp_path.iterdir()) == [] and not Path("there").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process gets a new parent here")
+def test_it_goes_with_the_kernel(tmp_path):
+    code = "from utils import runner; runner.run('import time; time.sleep(500)', seconds=100)"
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)}
+    )
+    while not list(tmp_path.glob("course-run-*/output")):
+        time.sleep(0.05)
+    (child,) = psutil.Process(kernel.pid).children()
+    time.sleep(0.5)
+    kernel.kill()
+    kernel.wait()
+    child.wait(timeout=10)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_input_is_refused_in_words():

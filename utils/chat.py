@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
@@ -24,8 +25,10 @@ class Window:
         said = [(m["role"], m["content"]) for m in self.messages if m["role"] != "system"]
         said += [("trouble", trouble)] if trouble else []
         style = "color:#111;padding:6px 10px;margin:4px 0;border-radius:8px;white-space:pre-wrap"
+        plain_text = 'class="mathjax_ignore tex2jax_ignore"'  # $x$ stays as it was typed
         html = "".join(
-            f'<div style="{style};background:{COLOURS[role]}"><b>{role}</b><br>{escape(text)}</div>'
+            f'<div {plain_text} style="{style};background:{COLOURS[role]}">'
+            f"<b>{role}</b><br>{escape(text)}</div>"
             for role, text in said
         )
         plain = "\n".join(f"{role}: {text}" for role, text in said) or "(nothing said yet)"
@@ -49,8 +52,12 @@ class Window:
                 answer["content"] += piece
                 self._handle.update(self._page(), raw=True)
         except (Exception, KeyboardInterrupt) as error:  # whatever happens, the window stays
-            del self.messages[before:]  # it was not answered: it can be said again
-            trouble = f"“{text.strip()}” got no answer: {type(error).__name__}: {error}"
+            if isinstance(error, KeyboardInterrupt) and answer["content"]:
+                trouble = "The answer was interrupted."  # what has been read stays
+            else:
+                del self.messages[before:]  # it was not answered: it can be said again
+                why = f"{type(error).__name__}: {error}".removesuffix(": ")
+                trouble = f"“{text.strip()}” got no answer, and can be said again: {why}"
             self._handle.update(self._page(trouble), raw=True)
         else:
             if not answer["content"]:
@@ -94,8 +101,9 @@ def window(
         finally:
             button.disabled = False
 
-    line.continuous_update = False
-    line.observe(lambda change: change["new"] and send(change), names="value")
+    with warnings.catch_warnings():  # a change of the value would also send what is half typed
+        warnings.simplefilter("ignore", DeprecationWarning)
+        line.on_submit(send)
     button.on_click(send)
     display(widgets.HBox([line, button]))
     return talk

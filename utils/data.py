@@ -280,7 +280,7 @@ count(items, x) | returns how often x occurs in a list | count([1, 2, 1], 1) == 
 upper(text) | returns a string in capital letters | upper("ab") == "AB"
 celsius(f) | converts degrees Fahrenheit to Celsius | abs(celsius(212) - 100) < 1e-6
 longest(words) | returns the longest word of a list | longest(["a", "abc", "ab"]) == "abc"
-unique(items) | returns a list without duplicates, in the same order | unique([1, 2, 1]) == [1, 2]
+unique(items) | returns a list without duplicates, in the same order | unique([2, 1, 2]) == [2, 1]
 is_prime(n) | returns True if n is a prime number | is_prime(7) and not is_prime(9)
 power(a, n) | returns a to the power of n | power(2, 5) == 32
 words(text) | returns how many words a string has | words("a b c") == 3

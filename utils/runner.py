@@ -1,7 +1,8 @@
 """Run Python code that somebody else, or a model, has written: apart, and with limits.
 
 The code runs in a process of its own, in an empty folder that is removed afterwards, with limits of
-time, memory and output; it can write no file, start no process, and open no connection.
+time, memory and output; it can write no file, start no process, and open no connection. It goes
+when the notebook's kernel goes, however that happens.
 This keeps accidents in, and most mischief. It is no wall against an expert: Python's own guards can
 be got round from within Python. Code that may be malicious belongs into a virtual machine.
 
@@ -23,8 +24,21 @@ from pathlib import Path
 
 # Runs first in the new process. The code comes by standard input, and cannot read on from there.
 GUARD = r"""
-import os, sys
+import os, sys, threading, time
 seconds, megabytes, kilobytes = map(int, sys.argv[1:4])
+leaving = []
+def leave_with_the_parent(os=os, time=time, leaving=leaving, home=os.getcwd(), parent=os.getppid()):
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    leaving.append(True)
+    try:
+        os.chdir("/")
+        os.remove(os.path.join(home, "output"))
+        os.rmdir(home)
+    finally:
+        os._exit(1)
+if hasattr(os, "killpg"):  # Windows gives no process a new parent
+    threading.Thread(target=leave_with_the_parent, daemon=True).start()
 try:
     import resource as r
     for kind, limit in ((r.RLIMIT_CPU, seconds), (r.RLIMIT_AS, megabytes << 20),
@@ -49,7 +63,9 @@ FORBIDDEN = (
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def guard(event, given, FORBIDDEN=FORBIDDEN, WRITING=WRITING, str=str, int=int,
-          isinstance=isinstance, PermissionError=PermissionError):
+          isinstance=isinstance, PermissionError=PermissionError, leaving=leaving):
+    if leaving:
+        return
     if event == "open":
         path, mode, flags = given
         writes = isinstance(flags, int) and flags & WRITING
@@ -60,7 +76,8 @@ def guard(event, given, FORBIDDEN=FORBIDDEN, WRITING=WRITING, str=str, int=int,
     elif event.startswith(FORBIDDEN):
         raise PermissionError("this code may not use " + event)
 sys.addaudithook(guard)
-del guard, FORBIDDEN, WRITING, os, seconds, megabytes, kilobytes
+del guard, FORBIDDEN, WRITING, os, threading, time, leaving, leave_with_the_parent
+del seconds, megabytes, kilobytes
 sys.argv = [""]
 exec(code, {"__name__": "__main__"})
 """

@@ -110,6 +110,9 @@ def _start(
             f"Port {port} is taken by another program. Choose another, or leave `port` out: then a "
             "free one is found."
         )
+    for name in "no_proxy", "NO_PROXY":  # nothing for this machine goes through a proxy
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, HOST]))
     command = [sys.executable, "-m", "utils.serving", module, *arguments, "--port", str(port)]
     process = subprocess.Popen(
         command,

@@ -178,9 +178,9 @@ def _manners(
         return Outcome(
             "wrong",
             "changes_input",
-            "It changes what it was given: whoever called it would find other numbers "
-            "afterwards. Make a new one (`x = x - m` in place of `x -= m`), or work on a "
-            "copy.",
+            "It changes what it was given: whoever called it would find something else in it "
+            "afterwards. Make a new one (`x = x - m` in place of `x -= m`, `a + [b]` in place of "
+            "`a.append(b)`), or work on a copy.",
         )
     return None
 

@@ -286,6 +286,13 @@ read_events = Exercise(
             events(gather=lambda pieces: [*pieces]),
         ),
         Mistake(
+            "lines_read_first",
+            "You make a list of all lines before you look at the first (`list(lines)`): the list is "
+            "full when the connection ends, and nobody sees a word before. Go through `lines` "
+            "itself.",
+            lambda lines: events()(iter(list(lines))),
+        ),
+        Mistake(
             "joined",
             "You yield the whole text as one piece. `yield` belongs inside the loop.",
             events(gather=lambda pieces: ["".join(pieces)]),
