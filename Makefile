@@ -40,12 +40,13 @@ test: $(VENV)/author models
 	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --nbval-lax $(call EDITION,notebooks)
 
 # Not part of test, for they take long: the strict run once more on one thread, on two, and on older
-# processors; then every cell of every lesson twice in a row.
+# processors; then every cell of every lesson twice in a row, and thirty learners at once.
 variants: $(VENV)/author models
 	for set in OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2; do \
 	  echo "== $$set"; env $$set COURSE_STRICT=1 $(PYTEST) $(NBVAL) --nbval \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(call EDITION,solutions) || exit 1; done
 	OMP_NUM_THREADS=1 COURSE_SLOW=1 $(PYTEST) -n 2 tests/test_run_twice.py $(if $(ONLY),-k "$(ONLY)")
+	$(if $(ONLY),,OMP_NUM_THREADS=1 COURSE_SLOW=1 $(PYTEST) tests/test_a_full_room.py)
 
 build: $(SOLUTIONS)
 
