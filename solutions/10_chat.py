@@ -138,7 +138,7 @@ def assistant(content):
 
 talk = [user("What is the capital of Italy?"), assistant("Rome."), user("And of Spain?")]
 theirs = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
-assert render_chat(talk) == theirs
+assert render_chat(talk) == theirs, "your page should be the template's"
 print(theirs + "…")
 
 # %% [markdown]
@@ -370,7 +370,7 @@ for piece in stream(client, MODEL, question, max_tokens=60, temperature=0):
     pieces.append((time.perf_counter() - start, piece))
     print(piece, end="", flush=True)
 print(f"\n\n{len(pieces)} pieces; the first after {pieces[0][0]:.1f} s, the last after {pieces[-1][0]:.1f}")
-assert pieces[0][0] < pieces[-1][0] / 2
+assert pieces[0][0] < pieces[-1][0] / 2, "the first piece should come long before the last"
 
 # %% [markdown]
 r"""

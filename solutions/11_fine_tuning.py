@@ -13,9 +13,11 @@ That is half of the lesson. The other half is the bill. You will measure what th
 import copy
 import math
 import random
+import re
 import tempfile
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import peft
@@ -24,6 +26,9 @@ import torch.nn.functional as F
 import transformers
 from safetensors.torch import save_file
 from scipy.stats import binomtest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -58,7 +63,7 @@ r"""
 We have 162 wordings of a wish, 118 sentences that wish for nothing of the kind, and twelve rooms for training. Three things will be tested apart, because a model may have learned one and not another:
 
 - **new wordings**: sentences that were not trained on, in known rooms;
-- **new rooms**: known wordings, but rooms that no training sentence names;
+- **new rooms**: rooms that no training sentence names, in wordings of which most (44 of 54) stand among the training sentences;
 - **new nonsense**: other sentences that want no lamp. Some are traps: "turn the volume up", "my lamp shop opens at nine".
 
 The sentences of the first and the last kind were written after everything else in this lesson had been settled, on others. Had they been used for choosing the settings, they would no longer tell how good the result is.
@@ -192,7 +197,7 @@ ids, labels = pack_batch([row(*pair) for pair in held_out["new wordings"][:4]], 
 with torch.no_grad():
     ours, theirs = sft_loss(base, ids, labels), base(ids, labels=labels).loss
 print(tuple(ids.shape), f"ours {ours:.3f}, Hugging Face {theirs:.3f}")
-assert abs(ours - theirs) < 1e-4
+assert abs(ours - theirs) < 1e-4, "your loss should be Hugging Face's"
 
 # %% [markdown]
 r"""
@@ -276,7 +281,38 @@ rival = {kind: say(kind, right_after_examples(pairs)) for kind, pairs in held_ou
 
 # %% [markdown]
 r"""
-From six lines of text it takes the form, the rooms and some of the meaning. That is remarkable, and it is the number to beat. (Which six lines, matters a good deal. These were not searched for. Put others there, more nonsense among them, and the three numbers change a great deal.)
+From six lines of text it takes the form, the rooms and some of the meaning. That is remarkable. (Which six lines, matters a good deal. These were not searched for. Twelve lines, eight of them nonsense, gave us 0, 0 and 54: always *none*, which is always free to be had. 64 of the training sentences gave 33, 33 and 6.)
+
+A sceptic has another rival: **no language model at all**. Count words and pairs of words in the 352 sentences that section 6 will train on, weigh them (logistic regression, from scikit-learn), and let a list of the fifteen rooms do the rest. **Predict** whether that is better or worse than the six examples.
+"""
+
+
+# %%
+ROOM = re.compile(rf"\b({'|'.join(house.ROOMS + house.NEW_ROOMS)})\b")
+taught = house.requests(4 * 88, seed=0)
+counting = make_pipeline(
+    TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=30, max_iter=2000)
+).fit(
+    [ROOM.sub("room", sentence) for sentence, _ in taught],
+    [call.partition("(")[0] for _, call in taught],  # "lamp.on", "lamp.off" or "none"
+)
+
+
+# %%
+def by_counting(sentence):
+    """The call that counted words and a list of rooms give."""
+    room, word = ROOM.search(sentence), counting.predict([ROOM.sub("room", sentence)])[0]
+    return f"{word}({room[1]})" if room and word != "none" else word
+
+
+counted = {
+    kind: say(kind, torch.tensor([by_counting(sentence) == call for sentence, call in pairs]))
+    for kind, pairs in held_out.items()
+}
+
+# %% [markdown]
+r"""
+Far better: these are the numbers to beat. It has seen 352 sentences and not six, of course, and it was *given* the list of rooms. But the task is narrow, and for a narrow task somebody should always ask what counting words would do.
 
 ## 4 A small change to a large matrix
 
@@ -368,7 +404,7 @@ with torch.no_grad():
 trained, total = sum(p.numel() for p in adapter(fresh).values()), base.num_parameters()
 print("largest change of a logit:", gap)
 print(f"to be trained: {trained:,} beside {total:,}, {trained / total:.2%}")
-assert gap == 0.0 and trained / total < 0.01
+assert gap == 0.0 and trained / total < 0.01, "at first LoRA changes nothing, and it has few parameters"
 
 # %% [markdown]
 r"""
@@ -438,15 +474,26 @@ def train(model, batches, rates, said):
     return losses
 
 
-examples = [row(*pair) for pair in house.requests(4 * 88, seed=0)]
+examples = [row(*pair) for pair in taught]
 task = [examples[i : i + 4] for i in range(0, len(examples), 4)]
-for sentence, call in house.requests(8, seed=0):
+for sentence, call in taught[:8]:
     print(f"{sentence:<52} {call}")
 
 # %% [markdown]
 r"""
-60 batches, less than half a minute. **Predict** two numbers before you run the cell: of 54 new wordings how many will be right; and where will the perplexity go, which was about 16?
+60 batches, less than half a minute. (`first_slip` says of an answer what goes wrong first.) **Predict** two numbers before you run the cell: of 54 new wordings how many will be right; and where will the perplexity go, which was about 16?
 """
+
+
+# %%
+@torch.no_grad()
+def first_slip(model, sentence, call):
+    """The first token of the answer that would come out wrong, in words."""
+    logits, answer = predicted(model, *pack_batch([row(sentence, call)], pad=END))
+    hits = (logits.argmax(-1) == answer).tolist()  # lamp, on or off, the room, the end
+    place = hits.index(False) if False in hits else 4
+    return ["not seen as a wish", "on for off", "another room", "no end", "right"][place]
+
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -456,15 +503,17 @@ losses = train(tuned, task[:FIRST], [RATE / 3, RATE * 2 / 3] + [RATE] * (FIRST -
 
 # %% tags=["nbval-ignore-output"]
 print(f"loss {losses[0]:.2f} -> {sum(losses[-5:]) / 5:.2f}")
-first = score(tuned, ["new wordings"])
+first = score(tuned, held_out)
+print("new wordings:", dict(Counter(first_slip(tuned, *pair) for pair in held_out["new wordings"])))
 cost["fine-tuned"] = perplexity(tuned)
 print(f"perplexity on ordinary text: {cost['before']:.1f} -> {cost['fine-tuned']:.1f}")
 chat(tuned)
-assert first["new wordings"] > 0.2 and cost["fine-tuned"] > 1.5 * cost["before"]
+assert first["new wordings"] > 0.2, "it should have learned something"
+assert cost["fine-tuned"] > 1.5 * cost["before"], "and forgotten something"
 
 # %% [markdown]
 r"""
-It has learned, from nothing. (How much? Form and room were learned for certain. Between *on* and *off* a coin would be right in half of the cases, so a model that knows everything else and tosses one gets 27 of 54.) And it has *forgotten*: ordinary text surprises it more than it did by far, and a question about animals is to it one more sentence that asks for no lamp. Nothing in the training said that it should still be able to talk, so nothing kept it from unlearning it. Its name is **catastrophic forgetting**, and it is as old as neural networks (McCloskey and Cohen, 1989).
+It has learned, from nothing. How much? Look at what goes wrong first: the room hardly ever; *on* and *off* are confused more often, though less often than a coin would; and many a wish in new words is not seen as a wish at all. And it has *forgotten*: ordinary text surprises it more than it did by far, and a question about animals is to it one more sentence that asks for no lamp. Nothing in the training said that it should still be able to talk, so nothing kept it from unlearning it; and our rate is large, so it went far. Its name is **catastrophic forgetting**, and it is as old as neural networks (McCloskey and Cohen, 1989).
 
 Note what you would have seen without the second measure: a loss that falls and a score that rises.
 
@@ -532,30 +581,34 @@ assert after["new wordings"] > 0.45 and cost["with replay"] < 0.75 * cost["fine-
 fig, (left, right) = plots.figure(2, height=2.8)
 places = torch.arange(3)
 for shift, shares, colour, name in (
-    (-0.2, rival, plots.GREY, "six examples"), (0.2, after, plots.BLUE, "fine-tuned, with replay")
+    (-0.27, rival, plots.GREY, "six examples"), (0, counted, plots.SKY, "counted words"),
+    (0.27, after, plots.BLUE, "fine-tuned, with replay"),
 ):  # fmt: skip
-    bars = left.bar(places + shift, shares.values(), 0.38, color=colour, label=name)
-    left.bar_label(bars, [f"{share:.0%}" for share in shares.values()])
+    bars = left.bar(places + shift, shares.values(), 0.26, color=colour, label=name)
+    left.bar_label(bars, [f"{share:.0%}" for share in shares.values()], fontsize=7)
 left.set_xticks(places, [kind.replace(" ", "\n") for kind in held_out])
-left.plot([-0.45, 1.45], [0.5, 0.5], ":", color=plots.BLACK)
-left.set(ylim=(0, 1.3), ylabel="share exactly right", title="of 54 each")
+left.set(ylim=(0, 1.5), ylabel="share exactly right", title="three kinds, 54 sentences each")
 left.set_yticks([0, 0.5, 1])
 left.legend()
 bars = right.bar(list(cost), cost.values(), color=[plots.GREY, plots.RED, plots.BLUE])
 right.bar_label(bars, fmt="%.0f")
 right.set(title="perplexity on ordinary text", ylim=(0, 1.15 * max(cost.values())))
 plots.show(
-    fig, "Left: the fine-tuned model is right more often than the six examples, for each of three "
-    "kinds of sentence; a dotted line marks one half. Right: perplexity rises steeply with fine-tuning and falls with replay.",
+    fig, "Left: the fine-tuned model is right far more often than the six examples; counted words do "
+    "as well on wishes and worse on nonsense. Right: perplexity rises steeply with fine-tuning and falls with replay.",
 )
 
 # %% [markdown]
 r"""
-It is far above the six examples, and for wordings and rooms above the dotted line, where a coin for *on* and *off* would lie. And most of what was forgotten has come back. Most, not all: the perplexity is still above the old one. Read the two answers as well; a fluent and false one does not show in any number here. Is it the replay, or only the falling rate, the small steps of the end? **Predict**, and train once more from `tuned` with the same rates and without replay. (A good exercise, and half a minute.)
+It is far above the six examples. Beside the counted words it is no better on wishes, and better where no wish is made: to know that *my lamp shop opens at nine* asks for nothing, it helps to have read a great deal. And most of what was forgotten has come back. Most, not all: the perplexity is still above the old one. Read the two answers as well; a fluent and false one (*Paris, located on the French Riviera*, wrote ours) does not show in any number here.
+
+Is it the replay, or only the falling rate, the small steps of the end? **Predict**, and try: `again = twin(tuned)`, then `train(again, task[FIRST:], [RATE * (1 - i / 28) for i in range(28)], "no replay")` and `score(again, held_out)`, half a minute. (We got 38, 45 and 45 right, and a perplexity of 49; with the rate as it was, 32, 40, 21 and 77; and with the seven batches of replay *alone*, no lamp among them, 36, 42, 38 and 20. So the falling rate brings the score, and the replay the perplexity.)
+
+A cheaper cure comes first: **smaller steps**. At a third of the rate, falling from the start, the same 88 batches without any replay gave us 33, 42 and 47 right at a perplexity of 25, nearly what replay achieves; another seed 35, 43, 43 at 26, and with replay 36, 42, 43 at 18. So do both.
 
 How sure are these numbers? The intervals above are about the 54 sentences. They are not about the *training*: another seed gives another model, and with so short a training it may be ten points better or worse. Set `torch.manual_seed(1)` and `seed=1` in section 6 and see. Whoever reports one run has measured luck, too.
 
-**Does masking the prompt matter?** Here is one more experiment for you: put `[(ids, ids) for ids, _ in examples]` in place of `examples`, and train again. (Leave `row` alone, for the scores use it.) When this lesson was made, we could not measure a difference. It is done for a reason all the same: where prompts are long and answers short, most of the loss would be about the prompts.
+**Does masking the prompt matter?** Here is one more experiment for you: put `[(ids, ids) for ids, _ in examples]` in place of `examples`, and train again. (Leave `row` alone, for the scores use it.) The scores moved up and down with our two seeds, and told nothing. The perplexity did: 34 and 28 without the mask, after replay, where with it we had 23 twice. What is learned about prompts is unlearned elsewhere; and where prompts are long and answers short, most of the loss would be about the prompts.
 
 ## 8 One matrix again
 
@@ -596,7 +649,7 @@ def merged(model):
     parts = [(m, name, c) for m in model.modules() for name, c in m.named_children()
              if isinstance(c, LoRALinear)]  # fmt: skip
     if not parts:
-        raise ValueError("there is no LoRALinear in this model: was it merged already?")
+        raise ValueError("no LoRALinear here: was it merged already, or the class defined anew?")
     for module, name, child in parts:
         linear = copy.copy(child.linear)
         linear._parameters = dict(linear._parameters)  # its own, so that `base` keeps its weight
@@ -613,7 +666,7 @@ with torch.no_grad():
 gap = (one - other).abs().max().item()
 size = one.abs().max().item()
 print("merged and unmerged give the same, to a ten-thousandth of the logits' size:", gap < 1e-4 * size)
-assert gap < 1e-4 * size
+assert gap < 1e-4 * size, "merged, the model should answer as before"
 try:
     merged(plain)
 except ValueError as error:
@@ -666,7 +719,7 @@ with torch.no_grad():
     gap = (theirs(text).logits - cured(text).logits).abs().max().item()
 theirs.print_trainable_parameters()
 print("peft's logits are yours, to a ten-thousandth of their size:", gap < 1e-4 * size)
-assert gap < 1e-4 * size
+assert gap < 1e-4 * size, "peft should give what yours gives"
 
 # %% [markdown]
 r"""
@@ -700,7 +753,7 @@ plots.show(fig, f"The house after the first sentence and after the last: lit in 
 
 # %% [markdown]
 r"""
-Whatever you typed, a model that could not do it an hour ago has turned it into a call, more often than not into the right one. (Where it failed: you have an interval that says how often that happens. Try *the kitchen is on fire*, and *my lamp shop opens at nine*; it has learned words, not what fire is.)
+Whatever you typed, a model that could not do it an hour ago has turned it into a call. (The first of our sentences is a wording from the training, the others are not.) Into the right one? The intervals above are about *our* sentences, not about yours. A reader of this lesson, who wrote 25 of his own, had 11 of 14 wishes right, and of ten sentences that want nothing, chosen to be hard, only 2: *do not turn on the light in the hall* turned it on. Try that, and *the kitchen is on fire*; it has learned words, not what fire is.
 
 See how far you are:
 """
@@ -714,9 +767,9 @@ r"""
 
 1. Supervised fine-tuning is next-token prediction on examples of what one wants; labels of -100 say what is given and not learned.
 2. LoRA freezes the model and learns a product of two thin matrices beside each. At the beginning it changes nothing, exactly; in the end it can be merged, exactly but for rounding.
-3. Test new wordings, new cases and refusals apart, on sentences that no setting was chosen on, and beside a rival who is told and not trained.
+3. Test new wordings, new cases and refusals apart, on sentences that no setting was chosen on, and beside rivals: one who is told and not trained, and one that only counts words.
 4. A model forgets what it is not asked for. Measure something else than the task, before and after, or you will never know.
-5. Replay of ordinary text pays most of it back, for a few more steps.
+5. Small steps forget less, and replay of ordinary text pays most of the rest back.
 
 **Next:** in [12 · Preferences and rewards](12_preferences.ipynb) nobody shows the model an answer. It is only told which of two is better.
 

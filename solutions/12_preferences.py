@@ -200,7 +200,7 @@ before = share_right(sft, torch.Generator().manual_seed(1))
 answers, _ = sample(sft, HELD_OUT[:4], torch.Generator().manual_seed(0))
 print(f"right in {before:.0%} of 1,000 held-out cases:")
 print(*(as_text(*pair) for pair in zip(HELD_OUT[:4], answers, strict=True)))
-assert 0.35 < before < 0.85
+assert 0.35 < before < 0.85, "200 examples should make it half right"
 
 # %% [markdown]
 r"""
@@ -348,7 +348,7 @@ print(
     f"the first chosen answer: gradient {slope[0][0]:.6f}, by small steps {(up - down) / 2e-6:.6f}"
 )
 print(f"the first rejected one:  gradient {slope[1][0]:.6f}")
-assert abs(slope[0][0] - (up - down) / 2e-6) < 1e-8
+assert abs(slope[0][0] - (up - down) / 2e-6) < 1e-8, "the gradient should be what small steps show"
 
 # %% [markdown]
 r"""
@@ -481,7 +481,7 @@ r"""
 tuned, moved = dpo(seed=0, rate=1.5e-3)
 for loss, chosen, rejected in moved:
     print(f"loss {loss:.2f}   chosen {chosen:+6.2f}   rejected {rejected:+6.2f}")
-assert abs(moved[0][0] - math.log(2)) < 1e-5 and moved[-1][0] < 0.6
+assert abs(moved[0][0] - math.log(2)) < 1e-5 and moved[-1][0] < 0.6, "the loss should begin at ln 2, and fall"
 
 
 # %%
@@ -556,7 +556,7 @@ for ax, curve, title in zip(
 axes[0].set_ylabel("log-probability, moved by")
 axes[0].legend()
 plots.show(fig, "Left, the chosen answers rise and the rejected fall. Right, both fall in the end.")
-assert wild[-1][1] < 0 and wild[-1][2] < wild[-1][1]
+assert wild[-1][1] < 0 and wild[-1][2] < wild[-1][1], "both should fall in the end, the rejected further"
 
 # %% [markdown]
 r"""
@@ -632,7 +632,7 @@ drawn = Categorical(logits=p).sample((100_000,))
 plain, ours = p[drawn] - q[drawn], kl_penalty(p[drawn], q[drawn])
 print(f"drawn: the plain difference {plain.mean():.3f} ± {plain.std():.2f}, "
       f"this estimate {ours.mean():.3f} ± {ours.std():.2f}")  # fmt: skip
-assert abs((p.exp() * kl_penalty(p, q)).sum() - exact) < 1e-12 and ours.std() < plain.std()
+assert abs((p.exp() * kl_penalty(p, q)).sum() - exact) < 1e-12 and ours.std() < plain.std(), "the same mean, with less spread"
 
 # %%
 logits = p.clone().requires_grad_()
@@ -644,7 +644,7 @@ through_ours, other_way_round = (
 )
 print("the gradient through the estimate is that of KL(reference || model):",
       torch.allclose(through_ours, other_way_round))  # fmt: skip
-assert torch.allclose(through_ours, other_way_round)
+assert torch.allclose(through_ours, other_way_round), "it should be the gradient of the other divergence"
 
 # %% [markdown]
 r"""
@@ -701,7 +701,7 @@ def grpo_step(model, start, optimizer, reward, beta, lots, n_prompts, group=8):
         old, reference = log_prob(model), log_prob(start)
     for again in range(2):
         new = log_prob(model)
-        assert again or (new == old).all()  # at first the ratio is exactly 1
+        assert again or (new == old).all(), "at first the ratio should be exactly 1"
         kl = kl_penalty(new, reference)[mask].mean()
         optimizer.zero_grad()
         (grpo_loss(new, old, advantages, mask) + beta * kl).backward()
@@ -732,7 +732,7 @@ taught, _ = grpo(sft, right, steps=36, n_prompts=32)
 for name, model in (("before", sft), ("after", taught)):
     drawn = share_right(model, torch.Generator().manual_seed(1))
     print(f"{name:<7} right: drawn {drawn:.0%}, greedy {share_right(model):.0%}")
-assert drawn > before + 0.05
+assert drawn > before + 0.05, "rewards should make more answers right"
 
 # %% [markdown]
 r"""

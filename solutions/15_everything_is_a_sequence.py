@@ -180,7 +180,7 @@ ours = linear(patchify(images[:3], 2))  # (3, 16, 64)
 theirs = convolution(images[:3]).flatten(2).transpose(1, 2)  # (3, 16, 64)
 difference = (ours - theirs).abs().max().item()
 print(f"largest difference {difference:.0e}")
-assert difference < 1e-5
+assert difference < 1e-5, "the layer of patches should be the convolution"
 config = ViTConfig(image_size=8, patch_size=2, num_channels=1, hidden_size=64, num_hidden_layers=2)
 print(ViTModel(config).embeddings.patch_embeddings.projection)
 
@@ -233,7 +233,7 @@ torch.manual_seed(0)
 vit = SequenceClassifier(4, 16, 10, dropout=0.1)
 train(vit, patches[training], labels[training], steps=320, batch=64)
 accuracy = report("digits", predict(vit, patches[test]) == labels[test], 1 / 10)
-assert accuracy > 0.94
+assert accuracy > 0.94, "digits should be told"
 
 # %% [markdown]
 r"""
@@ -244,7 +244,7 @@ Ten seconds, and some 97 of 100 digits are right. Is that much? Ask a rival that
 distance = torch.cdist(images[test].flatten(1), images[training].flatten(1))  # (450, 1347)
 guess = labels[training][distance.argmin(dim=1)]
 rival = report("digits, nearest picture", guess == labels[test], 1 / 10)
-assert rival > 0.94
+assert rival > 0.94, "the nearest picture should tell digits, too"
 
 # %% [markdown]
 r"""
@@ -259,7 +259,7 @@ bag = SequenceClassifier(4, 16, 10, dropout=0.1)
 bag.position.requires_grad_(False).zero_()
 train(bag, patches[training], labels[training], steps=320, batch=64)
 without = report("digits, no positions", predict(bag, patches[test]) == labels[test], 1 / 10)
-assert without < accuracy - 0.1
+assert without < accuracy - 0.1, "without positions it should be clearly worse"
 
 # %% [markdown]
 r"""
@@ -399,7 +399,7 @@ theirs = spectrogram(
 )  # fmt: skip
 difference = np.abs(ours[0].T.numpy() - theirs).max()
 print(f"largest difference {difference:.0e}")
-assert difference < 1e-3
+assert difference < 1e-3, "your spectrogram should be the library's"
 
 # %% [markdown]
 r"""
@@ -415,7 +415,7 @@ ours = log_mel(padded, torch.hann_window(400), 160, bands)[:, :-1]  # (1, 3000, 
 ours = (ours.maximum(ours.max() - 8) + 4) / 4
 theirs = extractor(second.numpy(), sampling_rate=16_000, return_tensors="pt").input_features
 print(tuple(theirs.shape), f"largest difference {(ours.mT - theirs).abs().max():.0e}")
-assert (ours.mT - theirs).abs().max() < 1e-3
+assert (ours.mT - theirs).abs().max() < 1e-3, "your spectrogram should be Whisper's"
 
 # %% [markdown]
 r"""
@@ -614,7 +614,7 @@ watcher = SequenceClassifier(32, 48, 8)
 train(watcher, tubelets(films, 2, 4), directions, steps=220, lr=3e-3)
 seen = predict(watcher, tubelets(test_films, 2, 4))
 accuracy = report("moving digits", seen == test_directions, 1 / 8)
-assert accuracy > 0.95
+assert accuracy > 0.95, "directions should be told"
 
 # %% [markdown]
 r"""
@@ -636,7 +636,7 @@ adrift.position.requires_grad_(False).zero_()
 train(adrift, tubelets(films, 2, 4), directions, steps=150)
 seen = predict(adrift, tubelets(test_films, 2, 4))
 without = report("moving digits, no positions", seen == test_directions, 1 / 8)
-assert without > 0.9
+assert without > 0.9, "without positions directions should be told as well"
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -644,7 +644,7 @@ confused = SequenceClassifier(32, 48, 8)
 train(confused, tubelets(shuffled(films), 2, 4), directions, steps=220, lr=3e-3)
 seen = predict(confused, tubelets(shuffled(test_films), 2, 4))
 lost = report("moving digits, frames shuffled", seen == test_directions, 1 / 8)
-assert 0.125 < lost < 0.55
+assert 0.125 < lost < 0.55, "shuffled frames should cost much, and leave the line"
 
 # %% [markdown]
 r"""
@@ -773,7 +773,7 @@ report("code, words counted", by_counter, share)
 listed = list(vocab)
 for name, row in zip(LIBRARIES, counter.coef_.argsort(axis=1)[:, :-6:-1], strict=True):
     print(f"   {name:<14}", *(listed[i] for i in row))
-assert accuracy > share + 0.2
+assert accuracy > share + 0.2, "it should be far above the commonest answer"
 
 # %% [markdown]
 r"""

@@ -287,9 +287,8 @@ read_events = Exercise(
         ),
         Mistake(
             "lines_read_first",
-            "You make a list of all lines before you look at the first (`list(lines)`): the list is "
-            "full when the connection ends, and nobody sees a word before. Go through `lines` "
-            "itself.",
+            "You make a list of all lines before you look at the first (`list(lines)`): it is full "
+            "when the connection ends, and nobody sees a word before. Go through `lines` itself.",
             lambda lines: events()(iter(list(lines))),
         ),
         Mistake(

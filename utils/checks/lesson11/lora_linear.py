@@ -43,6 +43,7 @@ LoRALinear = Exercise(
         drawn_case(5, 2, 9, 2, 3, 2, 1, 3),
         drawn_case(6, 1, 3, 1, 2, 2),
         drawn_case(7, 5, 4, 2, 8, 3, dtype=torch.float64),
+        drawn_case(9, 8, 200, 8, 16, 2),
         exact_case(8),
         Case("where", 2, 4, label='LoRALinear(nn.Linear(4, 3, device="meta"), r=2, alpha=4)'),
         refused_case(nn.Linear(4, 3), 0, 8, "nn.Linear(4, 3)"),
@@ -97,6 +98,19 @@ LoRALinear = Exercise(
             "`A` begins with large numbers, so the first steps of `B` would throw the layer about. "
             "Draw small ones: `nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))`.",
             lora(A=lambda linear, r: 1000 * (1 + mutants.random_A(linear, r).abs())),
+        ),
+        Mistake(
+            "A_not_small",
+            "`A` begins with numbers of size 1. In a layer of hundreds of inputs these add up, and "
+            "the first steps of `B` would throw it about. Draw small ones: "
+            "`nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))`.",
+            lora(A=lambda linear, r: torch.randn_like(mutants.random_A(linear, r))),
+        ),
+        Mistake(
+            "A_of_equal_rows",
+            "The rows of `A` are equal, and would learn the same: the change has rank 1, whatever "
+            "`r` is. Draw each number for itself.",
+            lora(A=lambda linear, r: mutants.random_A(linear, 1).repeat(r, 1)),
         ),
         Mistake(
             "scale_left_out",

@@ -68,7 +68,10 @@ def _beginnings(module, other):
     """How A and B begin, told from two objects."""
     A, B = module.A.detach(), module.B.detach()
     kind = "the same in every new object" if same(A, other.A.detach()) else "random numbers"
-    kind = "large numbers" if A.abs().max() > 10 else kind
+    if len(A) > 1 and kind == "random numbers" and same(A, A[:1].expand_as(A)):
+        kind = "equal rows"
+    large = 0.3 if A.numel() > 1000 else 10  # a few may be large by chance
+    kind = "large numbers" if A.abs().max() > 10 or A.std() > large else kind
     kind = kind if A.any() else "zeros"
     of_B = "others" if B.any() else "zeros"
     return {

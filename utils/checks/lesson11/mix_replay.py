@@ -171,6 +171,7 @@ mix_replay = Exercise(
         Case(_names("t", 4), _names("r", 2), -1),
         Case(_names("t", 4), _names("r", 2), -2),
         Case(_names("t", 4), [], 2),
+        Case(_names("t", 2), [], 3),
     ],
     mistakes=[
         Mistake(
