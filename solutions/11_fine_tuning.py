@@ -582,7 +582,10 @@ after = score(cured, list(held_out))
 cost["with replay"] = perplexity(cured)
 print("perplexity on ordinary text:", {name: round(value, 1) for name, value in cost.items()})
 chat(cured)
-assert after["new wordings"] > 0.45 and cost["with replay"] < 0.75 * cost["fine-tuned"]
+assert after["new wordings"] > 0.45, "nearly half of the new wordings should be right"
+assert cost["with replay"] < 0.75 * cost["fine-tuned"], "replay should bring much of it back"
+assert after["new wordings"] < counted["new wordings"] + 0.15, "wishes can be counted as well"
+assert after["new nonsense"] > counted["new nonsense"], "nonsense cannot"
 
 # %% tags=["nbval-ignore-output"]
 fig, (left, right) = plots.figure(2, height=2.8)
