@@ -463,12 +463,12 @@ def lora_seeded(self, weight, r):
 
 
 def lora_in_buffers(self, weight, r):
-    self.register_buffer("A", torch.randn_like(weight[:r]))
+    self.register_buffer("A", 0.02 * torch.randn_like(weight[:r]))
     self.register_buffer("B", torch.zeros_like(weight[:, :r]))
 
 
 def lora_other_names(self, weight, r):
-    self.lora_A = nn.Parameter(torch.randn_like(weight[:r]))
+    self.lora_A = nn.Parameter(0.02 * torch.randn_like(weight[:r]))
     self.lora_B = nn.Parameter(torch.zeros_like(weight[:, :r]))
 
 
@@ -480,12 +480,12 @@ def lora_of_layers(self, weight, r):
 
 
 def lora_float32(self, weight, r):
-    self.A = nn.Parameter(torch.randn(r, weight.shape[1], device=weight.device))
+    self.A = nn.Parameter(0.02 * torch.randn(r, weight.shape[1], device=weight.device))
     self.B = nn.Parameter(torch.zeros(weight.shape[0], r, device=weight.device))
 
 
 def lora_not_on_the_device(self, weight, r):
-    self.A = nn.Parameter(torch.randn(r, weight.shape[1]).to(weight.dtype))
+    self.A = nn.Parameter(0.02 * torch.randn(r, weight.shape[1]).to(weight.dtype))
     self.B = nn.Parameter(torch.zeros(weight.shape[0], r).to(weight.dtype))
 
 
@@ -611,7 +611,7 @@ class ScaleNotKept(Written):
 def lora_as_a_function(linear, r, alpha):
     if not isinstance(linear, nn.Linear) or not 1 <= r <= min(linear.weight.shape):
         raise ValueError("this does not fit")
-    A, B = torch.randn_like(linear.weight[:r]), torch.zeros_like(linear.weight[:, :r])
+    A, B = 0.02 * torch.randn_like(linear.weight[:r]), torch.zeros_like(linear.weight[:, :r])
     return lambda x: linear(x) + alpha / r * (x @ A.T @ B.T)
 
 
