@@ -152,6 +152,9 @@ def _run_block(cls, build, x, mask=None, again=False, slopes=True):
     return Seen({key: value for key, value in found.items() if "gradient to" not in key})
 
 
+LARGE = [[[20.0, -40.0, 10.0], [40.0, 20.0, -20.0], [-60.0, 80.0, 40.0]]]
+
+
 def _block_case(x, mask=None, slopes=True, **build):
     build = {"d_model": x.shape[-1]} | build
     given = f"x={show(x)}" if x.numel() <= 12 else f"x of shape {tuple(x.shape)}"
@@ -188,13 +191,7 @@ EncoderBlock = Exercise(
         _block_case(torch.tensor([[[1.0, -2.0, 0.5]]]), n_heads=1, d_ff=4, norm_first=True),
         # so large that minus infinity, or a billion, hides the padding, and minus 100 does not (and
         # that slopes of the flat softmax, which should be 0, are the processor's rounding)
-        _block_case(
-            20 * torch.tensor([[[1.0, -2.0, 0.5], [2.0, 1.0, -1.0], [-3.0, 4.0, 2.0]]]),
-            real_tokens(3, 2),
-            slopes=False,
-            n_heads=1,
-            d_ff=4,
-        ),
+        _block_case(torch.tensor(LARGE), real_tokens(3, 2), slopes=False, n_heads=1, d_ff=4),
     ],
     mistakes=[
         *habits(_EncoderBlock),

@@ -104,11 +104,6 @@ def _unfit(*sizes):
     return _case(*(torch.ones(size) for size in sizes), 2, label)
 
 
-def _example():
-    """W, A and B of the task's example."""
-    return torch.eye(2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0], [0.0]])
-
-
 merge_lora = Exercise(
     number="11.5",
     name="merge_lora",
@@ -117,7 +112,7 @@ merge_lora = Exercise(
     probe=_looked_at,
     cases=lambda: [
         _drawn(1, 5, 7, 3, 1.5),
-        _case(*_example(), 2),  # the example of the task
+        _case(torch.eye(2), torch.ones(1, 2), torch.eye(2, 1), 2),  # the example of the task
         _drawn(2, 3, 4, 1, 0.25),
         _drawn(3, 4, 4, 4, 2.0),
         _drawn(4, 6, 6, 2, 3),

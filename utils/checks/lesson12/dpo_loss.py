@@ -36,8 +36,20 @@ def _dpo(
     return mutant
 
 
-def _margin(margin, beta):
-    return margin
+def _beta_in(margin):
+    """The loss of a margin that has beta in it already."""
+
+    def mutant(pc, pr, rc, rr, beta):
+        inside = _dpo(lambda *four: margin(*four, beta), loss=lambda found, _: preferred(found))
+        return inside(pc, pr, rc, rr, beta)
+
+    return mutant
+
+
+def _each_alone(pc, pr, rc, rr, beta):
+    if beta <= 0:
+        raise ValueError("beta must be above 0")
+    return preferred(beta * (pc - rc.detach())) + preferred(beta * (rr.detach() - pr))
 
 
 def _probe(answer, pc, pr, rc, rr, beta):
@@ -119,38 +131,19 @@ dpo_loss = Exercise(
         Mistake(
             "beta_on_the_chosen_only",
             "`beta` multiplies the first bracket only. It multiplies the difference of both.",
-            lambda pc, pr, rc, rr, beta: _dpo(
-                margin=lambda pc, pr, rc, rr: beta * (pc - rc) - (pr - rr),
-                loss=lambda margin, beta: preferred(margin),
-            )(pc, pr, rc, rr, beta),
+            _beta_in(lambda pc, pr, rc, rr, beta: beta * (pc - rc) - (pr - rr)),
         ),
         Mistake(
             "beta_on_the_policy_only",
             "`beta` multiplies the policy's numbers only. It multiplies the whole margin, the "
             "reference's part included.",
-            lambda pc, pr, rc, rr, beta: _dpo(
-                margin=lambda pc, pr, rc, rr: beta * (pc - pr) - (rc - rr),
-                loss=lambda margin, beta: preferred(margin),
-            )(pc, pr, rc, rr, beta),
+            _beta_in(lambda pc, pr, rc, rr, beta: beta * (pc - pr) - (rc - rr)),
         ),
         Mistake(
             "each_answer_alone",
             "You take a sigmoid of each answer alone. Only their difference counts: one sigmoid, "
             "of the margin.",
-            lambda pc, pr, rc, rr, beta: (
-                preferred(
-                    beta
-                    * _dpo(margin=lambda pc, pr, rc, rr: pc - rc, loss=_margin)(
-                        pc, pr, rc, rr, beta
-                    )
-                )
-                + preferred(
-                    -beta
-                    * _dpo(margin=lambda pc, pr, rc, rr: pr - rr, loss=_margin)(
-                        pc, pr, rc, rr, beta
-                    )
-                )
-            ),
+            _each_alone,
         ),
         Mistake(
             "reference_left_out",

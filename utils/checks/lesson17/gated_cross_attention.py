@@ -87,14 +87,6 @@ def _gates(of=torch.tanh, first="gate_attention", second="gate_feed_forward"):
     return _gated(gates=lambda self: (of(getattr(self, first)), of(getattr(self, second))))
 
 
-def _attention_gate_only(self):
-    return torch.tanh(self.gate_attention), 1
-
-
-def _feed_forward_gate_only(self):
-    return 1, torch.tanh(self.gate_feed_forward)
-
-
 def _gate_on_the_residual(self, text, look):
     first, second = self.gates()
     x = (1 - first) * text + first * look(self.norm1(text))
@@ -268,13 +260,13 @@ GatedCrossAttention = Exercise(
             "only_attention_gated",
             "Only the attention is gated. The feed-forward part is new too, and would disturb the "
             "text from the start: multiply it by `torch.tanh(self.gate_feed_forward)`.",
-            _gated(gates=_attention_gate_only),
+            _gated(gates=lambda self: (torch.tanh(self.gate_attention), 1)),
         ),
         Mistake(
             "only_feed_forward_gated",
             "Only the feed-forward part is gated. Multiply what the attention found by "
             "`torch.tanh(self.gate_attention)`.",
-            _gated(gates=_feed_forward_gate_only),
+            _gated(gates=lambda self: (1, torch.tanh(self.gate_feed_forward))),
         ),
         Mistake(
             "no_residual_around_attention",
