@@ -740,7 +740,7 @@ Without a single new example, by trying and being told *yes* or *no*. (Compare t
 
 ## 6 What you reward is what you get
 
-Mostly there is no rule. There is a judge, or a reward model that has learned from one: ours, from section 3, which agreed with the truth in some seven pairs of ten. We let its score be the reward; the steps are smaller than above, for large ones alone do harm, as you will see. We, but not the model, keep an eye on the truth. Once without a penalty, once with `BETA` times the KL (1 was the first value that we tried; more holds more). And a control: rewards **by lot**, which mean nothing. What they do to the model is the harm of moving at all.
+Mostly there is no rule. There is a judge, or a reward model that has learned from one: ours, from section 3, which agreed with the truth in some seven pairs of ten. We let its score be the reward; the steps are smaller than above, for large ones alone do harm, as you will see. We, but not the model, keep an eye on the truth. Once without a penalty, once with `BETA` times the KL (it is 1 here; a larger one holds the model more, and lets it learn less). And a control: rewards **by lot**, which mean nothing. What they do to the model is the harm of moving at all.
 
 **Predict** the share of right answers after 20 steps: without the penalty, with it, and by lot.
 """
